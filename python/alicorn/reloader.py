@@ -1,0 +1,188 @@
+"""--reload: watches the files of the loaded modules, and serves the traceback of an application that cannot be loaded.
+
+inotify watches whole directories (an editor that saves by renaming makes a new file), through ctypes because the
+standard library has no binding. Where it is not to be had, modification times are compared twice a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import html
+import os
+import select
+import struct
+import sys
+import threading
+import time
+from typing import Any, Callable, Iterable
+
+_IN_MODIFY, _IN_CLOSE_WRITE, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE = 0x2, 0x8, 0x80, 0x100, 0x200
+_IN_CLOEXEC = 0o2000000
+_MASK = _IN_CLOSE_WRITE | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE
+_event = struct.Struct("iIII")
+
+# New modules may be imported at any time, by a request: how often to look for them, seconds.
+LOOK_FOR_MODULES = 1.0
+# An editor's save and a checkout are several events: wait until they pause, seconds.
+SETTLE = 0.03
+POLL = 0.5
+
+
+class Watched:
+    """Which files count: those of loaded modules, those named, and any Python file in the application's folder."""
+
+    def __init__(self, folder: str, extra: Iterable[str]) -> None:
+        self.folder = os.path.realpath(folder)
+        self.files: set[str] = set()
+        self._modules = 0
+        self.add(extra)
+
+    def add(self, files: Iterable[str]) -> None:
+        for name in files:
+            if name and not name.startswith("<"):
+                self.files.add(os.path.realpath(name))
+
+    def add_modules(self) -> bool:
+        """True if modules have been loaded since the last call."""
+        if len(sys.modules) == self._modules:
+            return False
+        modules = list(sys.modules.values())
+        self._modules = len(modules)
+        self.add(getattr(module, "__file__", None) or "" for module in modules)
+        return True
+
+    def folders(self) -> set[str]:
+        return {os.path.dirname(name) for name in self.files} | {self.folder}
+
+    def counts(self, path: str) -> bool:
+        return path in self.files or (path.endswith(".py") and os.path.dirname(path) == self.folder)
+
+    def changed_since(self, then: float) -> str | None:
+        """A file that was saved between the worker's birth and now: its old text may have been imported."""
+        now = time.time()
+        for name in self.files:
+            try:
+                if then <= os.stat(name).st_mtime <= now:
+                    return name
+            except OSError:
+                continue
+        return None
+
+    def times(self) -> dict[str, float]:
+        found = {}
+        names = set(self.files)
+        try:
+            names.update(os.path.join(self.folder, name) for name in os.listdir(self.folder) if name.endswith(".py"))
+        except OSError:
+            pass
+        for name in names:
+            try:
+                found[name] = os.stat(name).st_mtime
+            except OSError:
+                found[name] = 0.0
+        return found
+
+
+class Inotify:
+    """The kernel's notices about directories."""
+
+    def __init__(self) -> None:
+        """Raises OSError or AttributeError where there is no inotify."""
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self._libc.inotify_init1(_IN_CLOEXEC)
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "inotify_init1")
+        self._folders: dict[int, str] = {}
+        self._poll = select.poll()
+        self._poll.register(self.fd, select.POLLIN)
+
+    def watch(self, folders: Iterable[str]) -> None:
+        known = set(self._folders.values())
+        for folder in folders:
+            if folder not in known:
+                number = self._libc.inotify_add_watch(self.fd, os.fsencode(folder), _MASK)
+                if number >= 0:
+                    self._folders[number] = folder
+
+    def wait(self, timeout: float) -> list[str]:
+        """Paths on which something happened."""
+        if not self._poll.poll(timeout * 1000):
+            return []
+        data = os.read(self.fd, 65536)
+        paths = []
+        at = 0
+        while at < len(data):
+            number, _, _, size = _event.unpack_from(data, at)
+            name = data[at + _event.size : at + _event.size + size].rstrip(b"\0")
+            at += _event.size + size
+            paths.append(os.path.join(self._folders.get(number, ""), os.fsdecode(name)))
+        return paths
+
+
+class Reloader(threading.Thread):
+    """Calls `changed` once with the name of the first file that was saved, then ends: the worker is replaced."""
+
+    def __init__(self, watched: Watched, born: float, changed: Callable[[str], None]) -> None:
+        super().__init__(name="alicorn-reloader", daemon=True)
+        self._watched = watched
+        self._born = born
+        self._changed = changed
+
+    def run(self) -> None:
+        try:
+            inotify = Inotify()
+        except (OSError, AttributeError):
+            self._changed(self._poll_times())
+            return
+        self._changed(self._listen(inotify))
+
+    def _listen(self, inotify: Inotify) -> str:
+        watched = self._watched
+        watched.add_modules()
+        inotify.watch(watched.folders())
+        early = watched.changed_since(self._born)
+        if early:
+            return early
+        while True:
+            for path in inotify.wait(LOOK_FOR_MODULES):
+                if watched.counts(path):
+                    while inotify.wait(SETTLE):
+                        pass
+                    return path
+            if watched.add_modules():
+                inotify.watch(watched.folders())
+
+    def _poll_times(self) -> str:
+        watched = self._watched
+        watched.add_modules()
+        early = watched.changed_since(self._born)
+        if early:
+            return early
+        before = watched.times()
+        while True:
+            time.sleep(POLL)
+            watched.add_modules()
+            now = watched.times()
+            for name, saved in now.items():
+                if before.get(name, saved if name in watched.files else None) != saved:
+                    return name
+            before = now
+
+
+def failure_page(message: str) -> Callable[..., Any]:
+    """An application that answers everything with the traceback. For development only: it shows source lines."""
+    page = (
+        "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>The application could not be loaded</title>\n"
+        "<style>body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em}"
+        "pre{background:#f4f4f4;padding:1em;overflow:auto}</style>\n"
+        "<h1>The application could not be loaded</h1>\n"
+        f"<pre>{html.escape(message)}</pre>\n"
+        "<p>Save a correction, and this page goes away.</p>\n</html>\n"
+    ).encode("utf-8", "backslashreplace")
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))]
+        start_response("500 Internal Server Error", [*headers, ("Cache-Control", "no-store")])
+        return [page]
+
+    return answer

@@ -1,0 +1,175 @@
+"""A worker process with several threads: the main thread reads the links and feeds a pool; each pool thread answers by itself.
+
+Signals, links and the scoreboard's heartbeat stay with the main thread. A pool thread that has an answer sends it
+together with what other threads have meanwhile laid down, so that no thread waits for another's write.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from queue import SimpleQueue
+from time import monotonic
+
+from . import wsgi
+from .worker import ALPHA, SIGN_OF_LIFE, Link, Spec, Worker
+
+
+class SharedLink(Link):
+    """A link that several threads write to."""
+
+    def __init__(self, worker: ThreadedWorker, index: int, sock: socket.socket) -> None:
+        super().__init__(worker, index, sock)
+        self.out = deque()
+        self.push = self.out.append
+        self.writing = threading.Lock()
+        # Requests that wait for a thread; those that run; those of them that were cancelled.
+        self.queued: set[int] = set()
+        self.running: set[int] = set()
+        self.cancelled: set[int] = set()
+
+    def flush(self) -> None:
+        """Whoever holds the lock sends for all. The loop's condition is looked at again after the release, so that
+        nothing is left that was laid down while the lock was held."""
+        out, writing = self.out, self.writing
+        while out and writing.acquire(False):
+            try:
+                parts = []
+                while out:
+                    parts.append(out.popleft())
+                if parts:
+                    self._send(b"".join(parts))
+            finally:
+                writing.release()
+
+    def _send(self, data: bytes) -> None:
+        sock = self.sock
+        if sock is None:
+            return
+        try:
+            sock.sendall(data)
+        except OSError:
+            pass  # the main thread finds out when it reads
+
+    def look(self, response: wsgi.Response) -> None:
+        if response.cancelled:
+            raise wsgi.Cancelled
+
+    def begin_stream(self, response: wsgi.Response) -> None:
+        response.event = threading.Event()
+        super().begin_stream(response)
+        # After the registration: a CANCEL in between is seen by one of the two.
+        if response.ident in self.cancelled:
+            response.cancelled = True
+
+    def wait_for_credit(self, response: wsgi.Response) -> None:
+        self.flush()
+        while response.granted <= response.sent and not response.cancelled:
+            response.event.clear()
+            if response.granted <= response.sent and not response.cancelled:
+                response.event.wait()
+        if response.cancelled:
+            raise wsgi.Cancelled
+
+    def grant(self, ident: int, count: int) -> None:
+        super().grant(ident, count)
+        self._tell(ident)
+
+    def cancel(self, ident: int) -> None:
+        if ident in self.running:
+            self.cancelled.add(ident)
+        super().cancel(ident)
+        self._tell(ident)
+
+    def _tell(self, ident: int) -> None:
+        response = self.streams.get(ident)
+        if response is not None:
+            response.event.set()
+
+    def fall(self) -> None:
+        # Under the lock: the descriptor's number must not have a new meaning while a thread writes to it.
+        with self.writing:
+            super().fall()
+        self.queued.clear()
+
+
+class ThreadedWorker(Worker):
+    link_type = SharedLink
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.jobs: SimpleQueue = SimpleQueue()
+        self.lock = threading.Lock()
+        # When each running request began, oldest first (a dict keeps the order of insertion).
+        self.began: dict[int, float] = {}
+        self.accepted = 0
+        self.finished = 0  # answered or dropped
+
+    def loop(self) -> None:
+        for number in range(self.settings.threads):
+            threading.Thread(target=self._serve, args=(number,), name=f"alicorn-{number}", daemon=True).start()
+        while True:
+            self.doubles[self.slot.at_heartbeat] = monotonic()
+            self.wait(SIGN_OF_LIFE)
+            if self.gateway.quitting:
+                return
+            if self.stop_asked and not self.draining:
+                self._drain()
+            if self.draining and self.drained():
+                return
+
+    def accept(self, link: SharedLink, frame: tuple) -> None:
+        link.queued.add(frame[1])
+        self.accepted += 1
+        self.jobs.put((link, frame))
+
+    def drop(self, link: SharedLink, ident: int) -> bool:
+        """The pool thread that comes to it finds it no longer in the set."""
+        try:
+            link.queued.remove(ident)
+        except KeyError:
+            return False
+        return True
+
+    def drained(self) -> bool:
+        return self.finished == self.accepted and super().drained()
+
+    def _serve(self, number: int) -> None:
+        """A pool thread."""
+        take, serve = self.jobs.get, self.gateway.serve
+        while True:
+            link, (_, ident, flags, text, body) = take()
+            link.running.add(ident)
+            if self.drop(link, ident):
+                self._begin(number)
+                serve(link, ident, flags, text, body)
+                self._end(number)
+                if self.jobs.empty():
+                    self.say_idle()
+                link.flush()
+                self.errors.flush()
+            link.running.discard(ident)
+            link.cancelled.discard(ident)
+            with self.lock:
+                self.finished += 1
+            self.check_limit()
+            if self.draining:
+                self.wake()
+
+    def _begin(self, number: int) -> None:
+        now = monotonic()
+        with self.lock:
+            if not self.began:
+                self.doubles[self.slot.at_started] = now
+            self.began[number] = now
+
+    def _end(self, number: int) -> None:
+        now = monotonic()
+        with self.lock:
+            began = self.began.pop(number)
+            self.doubles[self.slot.at_started] = next(iter(self.began.values()), 0.0)
+            self.service += (now - began - self.service) * ALPHA
+            self.doubles[self.slot.at_service] = self.service
+            self.done += 1
+            self.board.uints[self.slot.at_done] = self.done & 0xFFFFFFFF

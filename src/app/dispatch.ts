@@ -1,0 +1,221 @@
+/**
+ * Which worker runs a request: fair queueing over all workers of one application.
+ *
+ * A request goes to a worker with a free thread. If there is none it waits here, unless workers have lately been so fast that
+ * waiting in front of one costs nothing: then safe requests are sent ahead, and the worker never idles between two.
+ * If the one in front turns out slow, they are taken back and given to another worker. What is not safe is given once.
+ */
+import type { Log } from "../base/log.ts";
+import type { Timed, Timers } from "../base/timers.ts";
+import type { Scoreboard } from "../shm/scoreboard.ts";
+import { AppFailure, type Call } from "./call.ts";
+import type { Link } from "./link.ts";
+
+/** A worker may have requests waiting in front of it for as long as they will take about this long together, seconds. */
+const aheadSeconds = 0.001;
+/** … and never more than this: one full read of the worker. */
+const maxAhead = 64;
+/** A mean above this is not fast, seconds: the mean of 1 % slow (300 ms) and 99 % fast requests is ten times that. */
+const fastSeconds = 0.0003;
+/** A worker that runs one request for longer than this is stuck as far as those behind it are concerned. */
+const stuckMs = 5;
+
+export interface DispatcherOptions {
+  readonly board: Scoreboard;
+  /** This web worker's number, from 0. */
+  readonly webWorker: number;
+  readonly timers: Timers;
+  readonly log: Log;
+  /** How long a request waits for a free worker, ms; 0: for ever. */
+  readonly queueTimeoutMs: number;
+}
+
+export class Dispatcher implements Timed {
+  readonly #options: DispatcherOptions;
+  #ready: Link[] = [];
+  #waiting: Call[] = [];
+  /** Index of the oldest waiting call: taking from the front of an array of thousands would move all of it. */
+  #first = 0;
+  #turn = 0;
+  #nextId: number;
+  #watching = false;
+  deadline = 0;
+  tick = -1;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    // Unique over all web workers, since `running` on the scoreboard does not say whose id it is.
+    this.#nextId = options.webWorker << 28;
+  }
+
+  /** Gives the call to a worker now or later; the answer comes through `call.reply`. */
+  submit(call: Call): void {
+    if (this.#waitingCount === 0 && this.#place(call)) return;
+    this.#enqueue(call);
+  }
+
+  get #waitingCount(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  #enqueue(call: Call): void {
+    if (this.#waitingCount === 0) {
+      this.#options.board.setWaiting(this.#options.webWorker, true);
+      if (this.#options.queueTimeoutMs > 0) this.#options.timers.set(this, 1000);
+    }
+    if (call.queuedAt === 0) call.queuedAt = performance.now();
+    this.#waiting.push(call);
+    // A worker may have become idle between the look at it and the flag that asks it to say so.
+    this.drain();
+  }
+
+  /** Places waiting calls, oldest first, as far as workers are free. */
+  drain(): void {
+    if (this.#waitingCount === 0) return;
+    while (this.#waitingCount > 0) {
+      const call = this.#waiting[this.#first]!;
+      if (!call.cancelled && !this.#place(call)) break;
+      this.#first++;
+    }
+    if (this.#waitingCount === 0) {
+      this.#waiting = [];
+      this.#first = 0;
+      this.#options.board.setWaiting(this.#options.webWorker, false);
+    } else if (this.#first > 1024) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+
+  #place(call: Call): boolean {
+    const link = this.#choose(call);
+    if (link === undefined) return false;
+    this.#nextId = (this.#options.webWorker << 28) | ((this.#nextId + 1) & 0xfffffff);
+    link.give(call, this.#nextId >>> 0);
+    if (!this.#watching && link.load > this.#options.board.threads(link.slot)) this.#watch();
+    return true;
+  }
+
+  /** A worker with a place taken for this call, or undefined. */
+  #choose(call: Call): Link | undefined {
+    const { board, webWorker } = this.#options;
+    const links = this.#ready;
+    // Start at another one each time, so that equal loads are spread.
+    const start = this.#turn++;
+    for (;;) {
+      let best: Link | undefined;
+      let bestLoad = Number.POSITIVE_INFINITY;
+      for (let i = 0; i < links.length; i++) {
+        const link = links[(start + i) % links.length]!;
+        const load = board.load(link.slot);
+        if (load < bestLoad && load < this.#limit(link, call)) {
+          best = link;
+          bestLoad = load;
+        }
+      }
+      if (best === undefined || board.take(best.slot, webWorker, this.#limit(best, call))) return best;
+      // Another web worker took that place in the meantime: look again.
+    }
+  }
+
+  /** How many requests may be with this worker at once, running ones included. */
+  #limit({ slot }: Link, call: Call): number {
+    const { board } = this.#options;
+    const threads = board.threads(slot);
+    if (!call.safe || threads > 1) return threads;
+    const service = board.service(slot);
+    if (service > fastSeconds || this.#stuck(slot)) return threads;
+    return threads + Math.min(maxAhead, Math.floor(aheadSeconds / service));
+  }
+
+  #stuck(slot: number): boolean {
+    const started = this.#options.board.started(slot);
+    return started > 0 && monotonicMs() - started * 1000 > stuckMs;
+  }
+
+  /** A worker has one request less. */
+  onAnswered(link: Link): void {
+    this.#options.board.giveBack(link.slot, this.#options.webWorker);
+  }
+
+  onLinkReady(link: Link): void {
+    this.#ready.push(link);
+    this.drain();
+  }
+
+  onLinkDraining(link: Link): void {
+    this.#ready = this.#ready.filter((each) => each !== link);
+  }
+
+  /** The worker is gone: what it had not begun goes elsewhere, the rest fails. */
+  onLinkClosed(link: Link): void {
+    this.onLinkDraining(link);
+    const { board, webWorker, log } = this.#options;
+    const running = board.running(link.slot);
+    const cause = board.cause(link.slot);
+    board.forget(link.slot, webWorker);
+    const again: Call[] = [];
+    for (const call of link.calls()) {
+      if (call.safe && call.untouched && call.id !== running && board.threads(link.slot) === 1) again.push(call);
+      else {
+        const failure = link.failure(call, cause);
+        log.error(failure.message);
+        call.fail(failure);
+      }
+    }
+    this.#requeue(again);
+  }
+
+  /** Puts calls back in front: they have waited longest. */
+  #requeue(calls: readonly Call[]): void {
+    if (calls.length === 0) return;
+    const others = this.#waiting.slice(this.#first);
+    this.#waiting = [];
+    this.#first = 0;
+    for (const call of calls) this.submit(call);
+    this.#waiting.push(...others);
+    this.drain();
+  }
+
+  // Looks a few milliseconds from now whether requests are still behind a worker from which nothing was heard. It runs only
+  // while there are such requests.
+  #watch(): void {
+    this.#watching = true;
+    setTimeout(this.#look, stuckMs);
+  }
+
+  readonly #look = (): void => {
+    this.#watching = false;
+    const { board } = this.#options;
+    for (const link of this.#ready) {
+      if (link.load <= board.threads(link.slot)) continue;
+      this.#watching = true;
+      if (link.heard || !this.#stuck(link.slot)) {
+        link.heard = false;
+        continue;
+      }
+      const running = board.running(link.slot);
+      const behind = link.calls().filter((call) => call.id !== running && call.safe && call.untouched);
+      for (const call of behind) link.cancel(call);
+      this.#requeue(behind);
+    }
+    if (this.#watching) this.#watch();
+  };
+
+  /** The wheel's turn: has the oldest waited too long? */
+  onTimeout(): void {
+    const { queueTimeoutMs, timers, log } = this.#options;
+    const oldest = performance.now() - queueTimeoutMs;
+    while (this.#waitingCount > 0 && this.#waiting[this.#first]!.queuedAt < oldest) {
+      const call = this.#waiting[this.#first++]!;
+      if (call.cancelled) continue;
+      log.error(`no worker was free for ${call.label} within ${queueTimeoutMs / 1000} s`);
+      call.fail(new AppFailure(503, "no worker was free in time"));
+    }
+    if (this.#waitingCount > 0) timers.set(this, 1000);
+  }
+}
+
+// CLOCK_MONOTONIC, as Python's time.monotonic(): `performance.now()` counts from the process's own start.
+const startMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+const monotonicMs = (): number => startMs + performance.now();

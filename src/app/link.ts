@@ -1,0 +1,188 @@
+/** One connection to one Python worker: gives it calls, and turns its frames into answers. */
+import type { Log } from "../base/log.ts";
+import type { Transport, TransportHandler } from "../net/transport.ts";
+import { cause } from "../shm/scoreboard.ts";
+import { AppFailure, type Call } from "./call.ts";
+import type { Dispatcher } from "./dispatch.ts";
+import { FrameError, type FrameHandler, FrameReader, FrameWriter } from "./frames.ts";
+
+/** What becomes of credit: small amounts are gathered, so that it costs a frame per block of this size. */
+const creditStep = 64 * 1024;
+
+export class Link implements TransportHandler, FrameHandler {
+  readonly #transport: Transport;
+  readonly #dispatcher: Dispatcher;
+  readonly #log: Log;
+  readonly #secret: string;
+  readonly #reader = new FrameReader(this);
+  readonly #writer = new FrameWriter();
+  readonly #calls = new Map<number, Call>();
+  #credit: { call: Call; bytes: number } | undefined;
+  #flushing = false;
+  /** -1 until HELLO. */
+  slot = -1;
+  pid = 0;
+  state: "new" | "ready" | "draining" | "closed" = "new";
+  /** Something was heard since the dispatcher's last look. */
+  heard = false;
+
+  constructor(transport: Transport, dispatcher: Dispatcher, secret: string, log: Log) {
+    this.#transport = transport;
+    this.#dispatcher = dispatcher;
+    this.#secret = secret;
+    this.#log = log;
+  }
+
+  /** How many requests the worker has not answered, cancelled ones included: until it says so it may be busy with them. */
+  get load(): number {
+    return this.#calls.size;
+  }
+
+  /** The calls that wait for an answer from here, oldest first. */
+  calls(): Call[] {
+    return [...this.#calls].filter(([id, call]) => this.#owns(call, id)).map(([, call]) => call);
+  }
+
+  // A call that was taken back has another link, or the same one under another id.
+  #owns(call: Call, id: number): boolean {
+    return call.link === this && call.id === id;
+  }
+
+  give(call: Call, id: number): void {
+    call.link = this;
+    call.id = id;
+    this.#calls.set(id, call);
+    this.#writer.request(id, call.environ, call.body);
+    this.#flushSoon();
+  }
+
+  /** Nobody waits for the call's answer from here any more. Its place is free when the worker has confirmed that. */
+  cancel(call: Call): void {
+    this.#writer.cancel(call.id);
+    call.link = undefined;
+    this.#flushSoon();
+  }
+
+  credit(call: Call, bytes: number): void {
+    if (this.#credit?.call === call) this.#credit.bytes += bytes;
+    else {
+      this.#writeCredit();
+      this.#credit = { call, bytes };
+    }
+    if (this.#credit.bytes >= creditStep) this.#writeCredit();
+  }
+
+  #writeCredit(): void {
+    const credit = this.#credit;
+    this.#credit = undefined;
+    if (credit === undefined || !this.#owns(credit.call, credit.call.id)) return;
+    this.#writer.credit(credit.call.id, credit.bytes);
+    this.#flushSoon();
+  }
+
+  // All requests of one turn of the loop leave in one write: this batching is where the app side's speed comes from.
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    // What the kernel has not taken refers to the writer's memory no longer: it was copied or handed over.
+    if (this.state !== "closed" && !this.#writer.empty) this.#transport.write([this.#writer.take()]);
+  };
+
+  onBytes(bytes: Uint8Array): void {
+    this.heard = true;
+    try {
+      this.#reader.feed(bytes);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#log.error(`worker (pid:${this.pid}) does not speak the worker protocol: ${error.message}`);
+      this.#transport.abort();
+    }
+    this.#writeCredit();
+    this.#dispatcher.drain();
+  }
+
+  onEnd(): void {
+    this.#transport.end();
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {
+    const wasNew = this.state === "new";
+    this.state = "closed";
+    if (wasNew) return;
+    this.#dispatcher.onLinkClosed(this);
+    this.#calls.clear();
+  }
+
+  onHello(secret: string, slot: number, pid: number): void {
+    if (this.state !== "new" || secret !== this.#secret) {
+      this.#log.warning("a connection to the worker socket without the secret was closed");
+      this.#transport.abort();
+      return;
+    }
+    this.slot = slot;
+    this.pid = pid;
+    this.state = "ready";
+    this.#dispatcher.onLinkReady(this);
+  }
+
+  onResponse(id: number, status: number, head: string, body: Uint8Array): void {
+    this.#finish(id)?.answer(status, head, body);
+  }
+
+  onHead(id: number, status: number, head: string): void {
+    this.#get(id)?.begin(status, head);
+  }
+
+  onBody(id: number, bytes: Uint8Array): void {
+    this.#get(id)?.push(bytes);
+  }
+
+  onResponseEnd(id: number): void {
+    this.#finish(id)?.end();
+  }
+
+  onFile(id: number, path: string, offset: number, length: number): void {
+    this.#finish(id)?.file(path, offset, length);
+    this.#writer.opened(id);
+    this.#flushSoon();
+  }
+
+  onAbort(id: number): void {
+    this.#finish(id)?.fail(new AppFailure(500, "the application failed; the worker's log says why"));
+  }
+
+  onDraining(): void {
+    if (this.state !== "ready") return;
+    this.state = "draining";
+    this.#dispatcher.onLinkDraining(this);
+    this.#writer.last();
+    this.#flushSoon();
+  }
+
+  onIdle(): void {}
+
+  #get(id: number): Call | undefined {
+    const call = this.#calls.get(id);
+    return call !== undefined && this.#owns(call, id) ? call : undefined;
+  }
+
+  #finish(id: number): Call | undefined {
+    const call = this.#get(id);
+    if (this.#calls.delete(id)) this.#dispatcher.onAnswered(this);
+    return call;
+  }
+
+  /** Why calls on this link got no answer. */
+  failure(call: Call, causeOfEnd: number): AppFailure {
+    return causeOfEnd === cause.timeout
+      ? new AppFailure(504, `worker (pid:${this.pid}) was aborted after its timeout while it handled ${call.label}`)
+      : new AppFailure(502, `worker (pid:${this.pid}) died while it handled ${call.label}`);
+  }
+}

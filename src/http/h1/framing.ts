@@ -1,0 +1,95 @@
+/** Where a message ends (RFC 9112 6.3). Nobody else decides it, neither for requests nor for responses. */
+import type { ProtocolError } from "../engine.ts";
+import type { Headers } from "../headers.ts";
+import type { Version } from "../message.ts";
+import { isBlank, isTokenText } from "./classes.ts";
+
+/** The bytes of a request's body: 0 for none, -1 for chunked. */
+export function requestBodyLength(
+  headers: Headers,
+  version: Version,
+  passedCodings: ReadonlySet<string>,
+): number | ProtocolError {
+  const lengths = headers.all("content-length");
+  const codings = headers.all("transfer-encoding");
+  if (codings.length > 0) {
+    // RFC 9112 6.1: a 1.0 client that names a coding has its framing from elsewhere, or wants somebody to think so.
+    if (version === 10) return bad("RFC 9112 6.1", "Transfer-Encoding in an HTTP/1.0 request");
+    const chunked = endsChunked(codings, passedCodings);
+    if (typeof chunked !== "boolean") return chunked;
+    // RFC 9112 6.1, 6.3 rule 3: both lengths at once is how requests are smuggled past whoever reads the other one.
+    if (chunked && lengths.length > 0) return bad("RFC 9112 6.3", "both Transfer-Encoding and Content-Length");
+    if (chunked) return -1;
+  }
+  // RFC 9112 6.3 rule 7: neither of both, no body.
+  if (lengths.length === 0) return 0;
+  // RFC 9112 6.3 rule 5. It would allow equal values; a client that sends two has a reason we don't want to know.
+  if (lengths.length > 1) return bad("RFC 9112 6.3", `repeated field "Content-Length"`);
+  const length = parseLength(lengths[0] ?? "");
+  return length ?? bad("RFC 9112 6.3", "invalid Content-Length");
+}
+
+/**
+ * Is the body chunked? RFC 9112 6.3 rule 4: "chunked" must come last, once, and without parameters (7.1). False, if only
+ * "identity" was named, which stands for nothing.
+ */
+function endsChunked(fields: readonly string[], passedCodings: ReadonlySet<string>): boolean | ProtocolError {
+  let last = "";
+  for (const element of fields.join(",").split(",")) {
+    // Exactly SP and HTAB, never String.trim: it takes VT, FF, NEL and NBSP for white space, and other readers don't.
+    const coding = trimBlanks(element).toLowerCase();
+    if (last === "chunked") return bad("RFC 9112 6.1", "a transfer coding after chunked");
+    if (!isTokenText(coding)) return bad("RFC 9112 6.1", "invalid Transfer-Encoding");
+    // RFC 9112 6.1: 501 for a coding that the server does not know.
+    if (coding !== "chunked" && !passedCodings.has(coding)) {
+      return { status: 501, rule: "RFC 9112 6.1", detail: `transfer coding "${coding.slice(0, 40)}"` };
+    }
+    if (coding !== "identity") last = coding;
+  }
+  if (last === "chunked" || last === "") return last === "chunked";
+  return bad("RFC 9112 6.3", "the final transfer coding is not chunked");
+}
+
+function trimBlanks(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+/** RFC 9110 8.6: 1*DIGIT and nothing else; undefined for what is none, or more than a number holds exactly (2^53 - 1). */
+export function parseLength(text: string): number | undefined {
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    length = length * 10 + digit;
+    if (length > Number.MAX_SAFE_INTEGER) return undefined;
+  }
+  return text === "" ? undefined : length;
+}
+
+/** How a response's body is delimited. "none": there is none, whatever its fields say. */
+export type ResponseFraming = "none" | "length" | "chunked" | "close";
+
+/**
+ * RFC 9112 6.3, from the side that sends. `toHead`: the request was HEAD; `length`: the response's
+ * Content-Length, if it has one.
+ */
+export function responseFraming(
+  toHead: boolean,
+  version: Version,
+  status: number,
+  length: number | undefined,
+): ResponseFraming {
+  // Rule 1.
+  if (toHead || status === 204 || status === 304 || status < 200) return "none";
+  if (length !== undefined) return "length";
+  // RFC 9112 6.1: no coding towards a client that is not known to understand it.
+  return version === 10 ? "close" : "chunked";
+}
+
+function bad(rule: string, detail: string): ProtocolError {
+  return { status: 400, rule, detail };
+}

@@ -1,0 +1,157 @@
+/** Response heads as text (RFC 9112 4 and 5). What this file lets out has no line end that it did not write itself. */
+import type { FieldName } from "../headers.ts";
+import type { ResponseHead } from "../message.ts";
+import { classes, isTokenText, isValue } from "./classes.ts";
+import { parseLength } from "./framing.ts";
+
+/** The reason phrases of RFC 9110 15 and the registry; a status without one here gets an empty phrase. */
+export const reasons: Readonly<Record<number, string>> = {
+  100: "Continue",
+  101: "Switching Protocols",
+  102: "Processing",
+  103: "Early Hints",
+  200: "OK",
+  201: "Created",
+  202: "Accepted",
+  203: "Non-Authoritative Information",
+  204: "No Content",
+  205: "Reset Content",
+  206: "Partial Content",
+  207: "Multi-Status",
+  208: "Already Reported",
+  226: "IM Used",
+  300: "Multiple Choices",
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  304: "Not Modified",
+  305: "Use Proxy",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  401: "Unauthorized",
+  402: "Payment Required",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  407: "Proxy Authentication Required",
+  408: "Request Timeout",
+  409: "Conflict",
+  410: "Gone",
+  411: "Length Required",
+  412: "Precondition Failed",
+  413: "Content Too Large",
+  414: "URI Too Long",
+  415: "Unsupported Media Type",
+  416: "Range Not Satisfiable",
+  417: "Expectation Failed",
+  421: "Misdirected Request",
+  422: "Unprocessable Content",
+  423: "Locked",
+  424: "Failed Dependency",
+  425: "Too Early",
+  426: "Upgrade Required",
+  428: "Precondition Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  451: "Unavailable For Legal Reasons",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+  506: "Variant Also Negotiates",
+  507: "Insufficient Storage",
+  508: "Loop Detected",
+  510: "Not Extended",
+  511: "Network Authentication Required",
+};
+
+const statusLines: (string | undefined)[] = new Array(1000).fill(undefined);
+
+/** RFC 9112 4. Always HTTP/1.1, whatever the client's version: it states what we are (RFC 9110 6.2). */
+function statusLine({ status, reason }: ResponseHead): string {
+  if (reason !== undefined) {
+    checkValue("reason phrase", reason);
+    return `HTTP/1.1 ${checkStatus(status)} ${reason}\r\n`;
+  }
+  const known = statusLines[status];
+  if (known !== undefined) return known;
+  const line = `HTTP/1.1 ${checkStatus(status)} ${reasons[status] ?? ""}\r\n`;
+  statusLines[status] = line;
+  return line;
+}
+
+function checkStatus(status: number): number {
+  if (!Number.isInteger(status) || status < 100 || status > 999) throw new Error(`invalid status ${status}`);
+  return status;
+}
+
+/** A field name as it is written. "engine": the engine alone decides about it, others' fields of that name are left out. */
+interface OutgoingName {
+  readonly prefix: string;
+  readonly kind: "plain" | "length" | "engine";
+}
+
+// Names of responses come from applications, which could make one up per response: bounded, like names.ts.
+const maxOutgoing = 1024;
+const outgoing = new Map<FieldName, OutgoingName>();
+
+// RFC 9110 7.6.1: they describe this connection, and whoever made the head does not know it.
+const hopByHop = new Set(["connection", "transfer-encoding", "keep-alive", "proxy-connection", "upgrade", "te"]);
+
+function outgoingName(name: FieldName): OutgoingName {
+  const known = outgoing.get(name);
+  if (known !== undefined) return known;
+  if (!isTokenText(name.raw)) throw new Error(`invalid name of a response field: ${JSON.stringify(name.raw)}`);
+  const kind = name.lower === "content-length" ? "length" : hopByHop.has(name.lower) ? "engine" : "plain";
+  const made: OutgoingName = { prefix: `${name.raw}: `, kind };
+  if (outgoing.size < maxOutgoing) outgoing.set(name, made);
+  return made;
+}
+
+/**
+ * A value with CR, LF or NUL would write fields, or a whole second response, for somebody else (CVE-2018-1000164).
+ * Who lets it come here has a bug: it throws. Nothing above 0xFF either: it would be cut to some other byte.
+ */
+function checkValue(name: string, value: string): void {
+  for (let i = 0; i < value.length; i++) {
+    if (((classes[value.charCodeAt(i)] ?? 0) & isValue) === 0) {
+      throw new Error(`invalid character in the ${name} of a response: ${JSON.stringify(value.slice(0, 80))}`);
+    }
+  }
+}
+
+/** Status line and fields, without the empty line. `withLength` false: a Content-Length is left out (RFC 9110 8.6). */
+export function writeHead(head: ResponseHead, withLength: boolean): string {
+  let text = statusLine(head);
+  const { names, values } = head.headers;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    const { prefix, kind } = outgoingName(name);
+    if (kind !== "plain" && (kind === "engine" || !withLength)) continue;
+    const value = values[i]!;
+    checkValue(prefix, value);
+    text += `${prefix}${value}\r\n`;
+  }
+  return text;
+}
+
+/** The Content-Length of a response, undefined if it has none; throws if it has two, or an invalid one. */
+export function contentLength({ headers: { names, values } }: ResponseHead): number | undefined {
+  let length: number | undefined;
+  for (let i = 0; i < names.length; i++) {
+    if (names[i]!.lower !== "content-length") continue;
+    if (length !== undefined) throw new Error("repeated Content-Length in a response");
+    length = parseLength(values[i]!);
+    if (length === undefined) throw new Error(`invalid Content-Length in a response: ${JSON.stringify(values[i])}`);
+  }
+  return length;
+}
+
+/** RFC 9112 7.1: what stands before a chunk's bytes. */
+export const chunkStart = (size: number): string => `${size.toString(16)}\r\n`;
+export const chunkEnd = "\r\n";
+export const lastChunk = "0\r\n\r\n";

@@ -1,0 +1,153 @@
+/** The master's view of one app arbiter: the Python process that loads the application and forks its workers. */
+
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import type { Log, LogLevel } from "../base/log.ts";
+import type { AppPlan } from "./plan.ts";
+
+/** What the arbiter reports (python/alicorn/arbiter.py). */
+type Report =
+  | { readonly type: "booting"; readonly slot: number; readonly pid: number }
+  | { readonly type: "ready"; readonly slot: number; readonly pid: number }
+  | {
+      readonly type: "exited";
+      readonly slot: number;
+      readonly pid: number;
+      readonly code: number | null;
+      readonly signal: number | null;
+    }
+  | { readonly type: "failed"; readonly code: number; readonly message: string };
+
+export interface ArbiterOptions {
+  readonly plan: AppPlan;
+  readonly generation: number;
+  /** Where on the scoreboard its workers live: first slot and how many. */
+  readonly slots: readonly [first: number, count: number];
+  readonly board: number;
+  /** Abstract names of the web workers' sockets. */
+  readonly links: readonly string[];
+  readonly secret: string;
+  readonly errorLog: string;
+  readonly logLevel: LogLevel;
+  readonly log: Log;
+}
+
+const home = join(import.meta.dir, "../../python/alicorn");
+
+export class Arbiter {
+  readonly generation: number;
+  readonly #process: Subprocess;
+  readonly #wanted: number;
+  readonly #living = new Set<number>();
+  readonly #ready = new Set<number>();
+  #isServing = false;
+  #resolveServing: () => void = () => {};
+  #rejectServing: (failure: ArbiterFailure) => void = () => {};
+  /** All workers are ready for the first time. Rejected with ArbiterFailure if the application cannot be loaded. */
+  readonly serving: Promise<void>;
+  /** The process has ended, with this exit code. */
+  readonly exited: Promise<number>;
+
+  constructor(options: ArbiterOptions) {
+    const { plan, generation, slots, board, links, secret, errorLog, logLevel } = options;
+    this.generation = generation;
+    this.#wanted = plan.workers;
+    this.serving = new Promise((resolve, reject) => {
+      this.#resolveServing = resolve;
+      this.#rejectServing = reject;
+    });
+    this.#process = Bun.spawn([plan.python, home], {
+      stdio: ["ignore", "inherit", "inherit", board],
+      serialization: "json",
+      ipc: (report: Report) => this.#take(report),
+    });
+    this.exited = this.#process.exited.then((code) => {
+      this.#rejectServing(new ArbiterFailure(code, `the application's arbiter ended with code ${code}`));
+      return code;
+    });
+    const { python: _, ...settings } = plan;
+    this.#send({
+      type: "start",
+      ...settings,
+      generation,
+      slots,
+      links,
+      secret,
+      errorlog: errorLog,
+      loglevel: logLevel,
+      reload_extra_files: [],
+      server_software: `alicorn/${version}`,
+    });
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Process ids of its workers. */
+  get workers(): ReadonlySet<number> {
+    return this.#living;
+  }
+
+  #take(report: Report): void {
+    switch (report.type) {
+      case "booting":
+        this.#living.add(report.pid);
+        return;
+      case "ready":
+        this.#ready.add(report.pid);
+        if (!this.#isServing && this.#ready.size >= this.#wanted) {
+          this.#isServing = true;
+          this.#resolveServing();
+        }
+        return;
+      case "exited":
+        this.#living.delete(report.pid);
+        this.#ready.delete(report.pid);
+        return;
+      case "failed":
+        this.#rejectServing(new ArbiterFailure(report.code, report.message));
+    }
+  }
+
+  /** Lets the workers finish what they have, within graceful_timeout, and ends. */
+  stop(): void {
+    this.#send({ type: "stop" });
+  }
+
+  /** Ends without waiting for requests. */
+  quit(): void {
+    this.#send({ type: "quit" });
+  }
+
+  setWorkers(count: number): void {
+    this.#send({ type: "workers", count });
+  }
+
+  reopenLogs(): void {
+    this.#send({ type: "reopen" });
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+
+  #send(message: object): void {
+    try {
+      this.#process.send(message);
+    } catch {
+      // It has just ended; `exited` says so to whom it concerns.
+    }
+  }
+}
+
+/** The application could not be started; its arbiter has told the user why. */
+export class ArbiterFailure extends Error {
+  readonly exitCode: number;
+  constructor(exitCode: number, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+export const version: string = (await Bun.file(join(import.meta.dir, "../../package.json")).json()).version;

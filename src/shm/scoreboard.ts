@@ -1,0 +1,150 @@
+/**
+ * Who is doing what: one piece of memory shared by the master, the web workers and the app workers.
+ * Layout and writers: docs/worker-protocol.md, "The scoreboard"; the Python side is python/alicorn/scoreboard.py.
+ */
+
+export const maxWebWorkers = 16;
+const version = 1;
+const headerBytes = 128;
+const slotBytes = 128;
+// Indices into the int32 view.
+const at = { version: 0, slots: 1, webWorkers: 2, waiting: 16 } as const;
+// Offsets within a slot, in units of its view.
+const field = {
+  state: 0,
+  pid: 1,
+  generation: 2,
+  threads: 3,
+  load: 4,
+  done: 5,
+  cause: 6,
+  rss: 7,
+  running: 8,
+  given: 16,
+} as const;
+const time = { started: 5, heartbeat: 6, service: 7 } as const;
+
+/** Why a worker ended, as its arbiter wrote it down. */
+export const cause = { itself: 0, timeout: 1 } as const;
+
+export type SlotState = "free" | "booting" | "ready" | "draining";
+const states: readonly SlotState[] = ["free", "booting", "ready", "draining"];
+
+/** Bytes of shared memory for so many app workers. */
+export function scoreboardSize(slots: number): number {
+  return headerBytes + slots * slotBytes;
+}
+
+export class Scoreboard {
+  readonly #ints: Int32Array;
+  readonly #doubles: Float64Array;
+
+  /** Maps the memory behind a descriptor from `sharedMemory`. */
+  constructor(fd: number) {
+    const memory = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
+    this.#ints = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength >> 2);
+    this.#doubles = new Float64Array(memory.buffer, memory.byteOffset, memory.byteLength >> 3);
+  }
+
+  /** The master's first act on fresh memory. */
+  initialise(slots: number, webWorkers: number): void {
+    this.#ints[at.version] = version;
+    this.#ints[at.slots] = slots;
+    this.#ints[at.webWorkers] = webWorkers;
+  }
+
+  get slots(): number {
+    return this.#int(at.slots);
+  }
+
+  #int(index: number): number {
+    return this.#ints[index] ?? 0;
+  }
+
+  #slotInt(slot: number, name: keyof typeof field): number {
+    return this.#int(intsOf(slot) + field[name]);
+  }
+
+  state(slot: number): SlotState {
+    return states[this.#slotInt(slot, "state")] ?? "free";
+  }
+
+  pid(slot: number): number {
+    return this.#slotInt(slot, "pid");
+  }
+
+  threads(slot: number): number {
+    return this.#slotInt(slot, "threads");
+  }
+
+  generation(slot: number): number {
+    return this.#slotInt(slot, "generation");
+  }
+
+  /** Requests answered since it started. */
+  done(slot: number): number {
+    return this.#slotInt(slot, "done");
+  }
+
+  cause(slot: number): number {
+    return this.#slotInt(slot, "cause");
+  }
+
+  /** The id of the request that runs now, on the link that gave it. */
+  running(slot: number): number {
+    return this.#slotInt(slot, "running");
+  }
+
+  /** Seconds of CLOCK_MONOTONIC when the oldest running request began; 0: none runs. */
+  started(slot: number): number {
+    return this.#doubles[doublesOf(slot) + time.started] ?? 0;
+  }
+
+  /** Recent mean time per request, seconds. */
+  service(slot: number): number {
+    return this.#doubles[doublesOf(slot) + time.service] ?? 0;
+  }
+
+  /** Requests given to the worker and not yet answered, by all web workers together. */
+  load(slot: number): number {
+    return Atomics.load(this.#ints, intsOf(slot) + field.load);
+  }
+
+  /** Takes a place in front of a worker, unless others took the last of `limit` first. */
+  take(slot: number, webWorker: number, limit: number): boolean {
+    const index = intsOf(slot);
+    for (;;) {
+      const load = Atomics.load(this.#ints, index + field.load);
+      if (load >= limit) return false;
+      if (Atomics.compareExchange(this.#ints, index + field.load, load, load + 1) !== load) continue;
+      this.#add(index + field.given + webWorker, 1);
+      return true;
+    }
+  }
+
+  /** Gives a place back. */
+  giveBack(slot: number, webWorker: number): void {
+    const index = intsOf(slot);
+    Atomics.sub(this.#ints, index + field.load, 1);
+    this.#add(index + field.given + webWorker, -1);
+  }
+
+  /** A web worker is gone, or a slot has a new tenant for it: takes back what that web worker had given. */
+  forget(slot: number, webWorker: number): void {
+    const index = intsOf(slot) + field.given + webWorker;
+    Atomics.sub(this.#ints, intsOf(slot) + field.load, this.#int(index));
+    this.#ints[index] = 0;
+  }
+
+  #add(index: number, by: number): void {
+    this.#ints[index] = this.#int(index) + by;
+  }
+
+  /** Asks app workers to send IDLE after their next batch. */
+  setWaiting(webWorker: number, waiting: boolean): void {
+    this.#ints[at.waiting + webWorker] = waiting ? 1 : 0;
+  }
+}
+
+const intsOf = (slot: number): number => (headerBytes + slot * slotBytes) >> 2;
+const doublesOf = (slot: number): number => (headerBytes + slot * slotBytes) >> 3;

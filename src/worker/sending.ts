@@ -1,0 +1,89 @@
+/** One response on its way: from a Reply through its filters into the engine, piece by piece at the client's pace. */
+import type { ServerEngine, StreamId } from "../http/engine.ts";
+import type { Body, Reply, Sink, Source } from "../http/message.ts";
+import type { Exchange } from "../web/exchange.ts";
+import { fileSource } from "../web/file_source.ts";
+import { attach } from "../web/pipeline.ts";
+import { dropBody } from "../web/reply.ts";
+
+/** Who is told what became of it. */
+export interface SendingOwner {
+  /** There is output for the transport. */
+  onOutput(): void;
+  /** The body cannot be completed. */
+  onBroken(reason: string): void;
+}
+
+export class Sending implements Sink {
+  readonly #engine: ServerEngine;
+  readonly #stream: StreamId;
+  readonly #owner: SendingOwner;
+  readonly status: number;
+  bodyBytes = 0;
+  /** All of it is with the engine. */
+  ended = false;
+  /** undefined: the body was given at once. */
+  #source: Source | undefined;
+  #out: Sink = this;
+  #pulling = false;
+
+  /** `exchange` is undefined for the answer to what was no request. */
+  constructor(
+    engine: ServerEngine,
+    stream: StreamId,
+    owner: SendingOwner,
+    exchange: Exchange | undefined,
+    reply: Reply,
+  ) {
+    this.#engine = engine;
+    this.#stream = stream;
+    this.#owner = owner;
+    if (exchange !== undefined) this.#out = attach(exchange, reply, this);
+    const { head, body } = reply;
+    this.status = head.status;
+    this.ended = body.kind === "empty" || !mayHaveBody(exchange?.request.method, head.status);
+    engine.sendHead(stream, head, this.ended);
+    if (this.ended) dropBody(body, "a response without a body");
+    else this.#begin(body);
+  }
+
+  #begin(body: Body): void {
+    if (body.kind === "bytes") this.#out.push(body.bytes, true);
+    else if (body.kind === "file") this.#source = fileSource(body);
+    else if (body.kind === "stream") this.#source = body.source;
+  }
+
+  /** The transport has room: asks for the next piece, unless one is on its way. */
+  pull(): void {
+    if (this.ended || this.#pulling || this.#source === undefined) return;
+    this.#pulling = true;
+    this.#source.pull(this.#out);
+  }
+
+  push(bytes: Uint8Array, last: boolean): void {
+    this.#pulling = false;
+    this.bodyBytes += bytes.length;
+    this.ended = last;
+    this.#engine.sendData(this.#stream, bytes, last);
+    this.#owner.onOutput();
+  }
+
+  fail(reason: string): void {
+    this.#pulling = false;
+    this.ended = true;
+    this.#source = undefined;
+    this.#owner.onBroken(reason);
+  }
+
+  /** The client is gone. */
+  cancel(reason: string): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.#source?.cancel(reason);
+  }
+}
+
+/** RFC 9110 6.4.1 */
+function mayHaveBody(method: string | undefined, status: number): boolean {
+  return method !== "HEAD" && status !== 204 && status !== 304 && status >= 200;
+}

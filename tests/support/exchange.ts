@@ -1,0 +1,90 @@
+/** Exchanges, bodies and directories for tests of handlers and filters. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Headers } from "../../src/http/headers.ts";
+import type { Body, Reply, Source } from "../../src/http/message.ts";
+import type { Exchange } from "../../src/web/exchange.ts";
+import { fileSource } from "../../src/web/file_source.ts";
+import { normalizePath } from "../../src/web/path.ts";
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** ms of the exchange's clock. */
+  readonly at?: number;
+}
+
+/** What a request to `target` becomes, once it has passed the engine. */
+export function exchangeFor(
+  target: string,
+  { method = "GET", headers = {}, at = performance.now() }: RequestOptions = {},
+): Exchange {
+  const [path = "", query = ""] = target.split("?", 2);
+  const uri = normalizePath(path);
+  if (uri === undefined) throw new Error(`${target}: 400`);
+  return {
+    request: {
+      method,
+      target,
+      path,
+      query,
+      authority: "localhost",
+      version: 11,
+      headers: Headers.of(...Object.entries(headers)),
+      bodyLength: 0,
+      expectsContinue: false,
+    },
+    ends: {
+      peerAddress: "127.0.0.1",
+      peerPort: 40_000,
+      localAddress: "127.0.0.1",
+      localPort: "80",
+      scheme: "http",
+      environ: undefined,
+    },
+    body: undefined,
+    uri,
+    location: { name: "test", handlers: [], filters: [] },
+    startedAt: at,
+    onGone: undefined,
+  };
+}
+
+/** All that a source gives, one pull after the other; rejects with the reason of a failure. */
+export function drain(source: Source): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  return new Promise((resolve, reject) => {
+    const pull = (): void =>
+      source.pull({
+        push(bytes, last) {
+          pieces.push(bytes.slice());
+          if (last) resolve(Buffer.concat(pieces));
+          else queueMicrotask(pull);
+        },
+        fail: (reason) => reject(new Error(reason)),
+      });
+    pull();
+  });
+}
+
+/** A body's bytes as a client would get them. */
+export function bodyBytes(body: Body): Promise<Buffer> {
+  if (body.kind === "empty") return Promise.resolve(Buffer.alloc(0));
+  if (body.kind === "bytes") return Promise.resolve(Buffer.from(body.bytes));
+  return drain(body.kind === "file" ? fileSource(body) : body.source);
+}
+
+export const bodyText = async (reply: Reply): Promise<string> => (await bodyBytes(reply.body)).toString("latin1");
+
+/** A temporary directory, links resolved, with these files in it; removed by `using`. */
+export function directoryOf(
+  files: Readonly<Record<string, string | Uint8Array>>,
+): Disposable & { readonly path: string } {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), "alicorn-test-")));
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(path, name)), { recursive: true });
+    writeFileSync(join(path, name), content);
+  }
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
