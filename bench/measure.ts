@@ -35,11 +35,20 @@ export function processTree(roots: readonly number[]): number[] {
   return found;
 }
 
-function parentOf(pid: number): number | undefined {
+const parentOf = (pid: number): number | undefined => {
+  const parent = statField(pid, 4);
+  return parent === undefined ? undefined : Number(parent);
+};
+
+/** When the process was started, in ticks since the machine's start; undefined when it is gone. */
+export const startedAt = (pid: number): string | undefined => statField(pid, 22);
+
+/** A field of /proc/PID/stat by its number in proc(5), from 3 on. */
+function statField(pid: number, field: number): string | undefined {
   try {
     // "PID (name, with anything in it) STATE PPID …"
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[field - 3];
   } catch {
     return undefined; // It has ended meanwhile.
   }
@@ -68,7 +77,8 @@ export function cpuBetween(before: CpuSnapshot, after: CpuSnapshot): { ns: numbe
 /** Memory of `roots` and their descendants: PSS, so that pages shared by several processes count once; RSS without it. */
 export function memoryBytes(roots: readonly number[]): number {
   let total = 0;
-  for (const pid of processTree(roots)) total += kilobytes(pid, "smaps_rollup", "Pss") ?? kilobytes(pid, "status", "VmRSS") ?? 0;
+  for (const pid of processTree(roots))
+    total += kilobytes(pid, "smaps_rollup", "Pss") ?? kilobytes(pid, "status", "VmRSS") ?? 0;
   return total * 1024;
 }
 

@@ -1,7 +1,7 @@
 /** Starting servers, waiting until they answer, and ending them whatever happens: nothing outlives the benchmark. */
 import { createServer } from "node:net";
+import { type CpuSnapshot, cpuSnapshot, memoryBytes, processTree, startedAt } from "./measure.ts";
 import type { Command } from "./servers/contender.ts";
-import { type CpuSnapshot, cpuSnapshot, memoryBytes, processTree } from "./measure.ts";
 
 const startTimeoutMs = 15_000;
 const stopTimeoutMs = 5_000;
@@ -90,7 +90,7 @@ export class Server {
 
   /** Asks the processes to end, the last started (the front) first, then makes them. */
   async stop(): Promise<void> {
-    const tree = processTree(this.#roots);
+    const tree = this.#tree();
     for (const child of this.#processes.toReversed()) child.kill("SIGTERM");
     const ended = Promise.all(this.#processes.map((child) => child.exited));
     await Promise.race([ended, Bun.sleep(stopTimeoutMs)]);
@@ -98,18 +98,21 @@ export class Server {
     living.delete(this);
   }
 
-  /** SIGKILL to every process of the tree and of the groups that it started. */
-  killNow(tree: readonly number[] = processTree(this.#roots)): void {
-    const groups = this.#roots.map((pid) => -pid);
-    // A number of `tree` may have been given to a stranger since: only those that still belong to our groups or us.
-    const left = new Set(processTree(this.#roots));
-    for (const pid of [...groups, ...tree.filter((one) => left.has(one))]) {
+  /** SIGKILL to what is left of the groups that were started, and of `tree`. */
+  killNow(tree: ReadonlyMap<number, string> = this.#tree()): void {
+    const left = [...tree].filter(([pid, since]) => startedAt(pid) === since).map(([pid]) => pid);
+    for (const pid of [...this.#roots.map((root) => -root), ...left]) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
         // It has ended.
       }
     }
+  }
+
+  // With the time of its start, a number is not mistaken for a later process of the same number.
+  #tree(): Map<number, string> {
+    return new Map(processTree(this.#roots).map((pid) => [pid, startedAt(pid) ?? ""]));
   }
 }
 
@@ -122,7 +125,12 @@ export function killAll(): void {
 /** Ends all servers also when the benchmark is interrupted or fails. */
 export function guardExit(): void {
   process.on("exit", killAll);
-  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) process.on(signal, () => process.exit(code));
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)
+    process.on(signal, () => process.exit(code));
 }
 
 /** A loopback port that nobody listens on now. */
@@ -131,7 +139,9 @@ export function freePort(): Promise<number> {
     const probe = createServer().once("error", failed);
     probe.listen(0, "127.0.0.1", () => {
       const address = probe.address();
-      probe.close(() => (address !== null && typeof address === "object" ? found(address.port) : failed(new Error("no port"))));
+      probe.close(() =>
+        address !== null && typeof address === "object" ? found(address.port) : failed(new Error("no port")),
+      );
     });
   });
 }

@@ -15,16 +15,24 @@ interface ToolRow {
 const venvPython = join(venvBin, "python");
 const aptCure = (name: string) => `apt-get install ${name}`;
 const pipCure = "see the output of pip in bench/.venv/install.log";
-const moduleVersion = (name: string) => () => [venvPython, "-c", `import importlib.metadata as m; print(m.version("${name}"))`];
+const moduleVersion = (name: string) => () => [
+  venvPython,
+  "-c",
+  `import importlib.metadata as m; print(m.version("${name}"))`,
+];
 const venvFile = (name: string) => () => existing(join(venvBin, name));
 
 const rows = {
   alicorn: {
     cure: "run 'npm ci' in the checkout",
-    find: () => existing(process.env["BENCH_ALICORN"] ?? resolve(import.meta.dir, "../bin/alicorn")),
+    find: () => existing(process.env.BENCH_ALICORN ?? resolve(import.meta.dir, "../bin/alicorn")),
     version: (path) => [path, "--version"],
   },
-  python: { cure: "apt-get install python3-venv", find: () => existing(venvPython), version: (path) => [path, "--version"] },
+  python: {
+    cure: "apt-get install python3-venv",
+    find: () => existing(venvPython),
+    version: (path) => [path, "--version"],
+  },
   gunicorn: { cure: pipCure, find: venvFile("gunicorn"), version: (path) => [path, "--version"] },
   gunicorn_h1c: { cure: pipCure, find: () => distribution("gunicorn_h1c"), version: moduleVersion("gunicorn_h1c") },
   django: { cure: pipCure, find: venvFile("django-admin"), version: moduleVersion("Django") },
@@ -35,7 +43,11 @@ const rows = {
     find: () => existing(join(venvBin, "uwsgi")) ?? onPath("uwsgi"),
     version: (path) => [path, "--version"],
   },
-  nginx: { cure: aptCure("nginx"), find: () => onPath("nginx") ?? existing("/usr/sbin/nginx"), version: (path) => [path, "-v"] },
+  nginx: {
+    cure: aptCure("nginx"),
+    find: () => onPath("nginx") ?? existing("/usr/sbin/nginx"),
+    version: (path) => [path, "-v"],
+  },
   wrk: { cure: aptCure("wrk"), find: () => onPath("wrk"), version: (path) => [path, "-v"] },
   h2load: { cure: aptCure("nghttp2-client"), find: () => onPath("h2load"), version: (path) => [path, "--version"] },
 } satisfies Record<string, ToolRow>;
@@ -93,6 +105,11 @@ function existing(path: string): string | undefined {
 
 // A module without a program of its own: its metadata folder stands for it.
 function distribution(name: string): string | undefined {
-  const found = [...new Bun.Glob(`lib/python*/site-packages/${name}-*.dist-info`).scanSync({ cwd: join(venvBin, ".."), onlyFiles: false })];
+  const found = [
+    ...new Bun.Glob(`lib/python*/site-packages/${name}-*.dist-info`).scanSync({
+      cwd: join(venvBin, ".."),
+      onlyFiles: false,
+    }),
+  ];
   return found[0];
 }

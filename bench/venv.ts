@@ -23,7 +23,9 @@ export function prepareVenv(say: (line: string) => void): void {
   writeFileSync(log, "");
   const packages = wanted.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   // One by one, so that one which does not build takes no other with it.
-  const failed = packages.filter((name) => !run([join(venvBin, "pip"), "install", "--disable-pip-version-check", name], say));
+  const failed = packages.filter(
+    (name) => !run([join(venvBin, "pip"), "install", "--disable-pip-version-check", name], say),
+  );
   if (failed.length === 0) writeFileSync(stamp, wanted);
   else say(`could not install ${failed.join(", ")}; see ${log}`);
 }

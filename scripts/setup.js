@@ -13,7 +13,11 @@ const development = process.argv.includes("--dev");
 if (!installed()) {
   console.error("alicorn: installing its dependencies (npm ci) …");
   const args = ["ci", "--no-progress", ...(development ? [] : ["--omit=dev"])];
-  const { status, stderr } = spawnSync("npm", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "ignore", "pipe"] });
+  const { status, stderr } = spawnSync("npm", args, {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   if (status !== 0) {
     console.error(`${stderr ?? ""}alicorn: "npm ${args.join(" ")}" failed: is the package registry reachable?`);
     process.exit(1);
@@ -21,7 +25,9 @@ if (!installed()) {
 }
 const bun = spawnSync(join(root, "bin/bun"), ["--version"], { encoding: "utf8" });
 if (bun.status !== 0) {
-  console.error(`${bun.stderr ?? ""}alicorn: its runtime, Bun, does not run on this machine (Linux on x64 or arm64 is supported)`);
+  console.error(
+    `${bun.stderr ?? ""}alicorn: its runtime, Bun, does not run on this machine (Linux on x64 or arm64 is supported)`,
+  );
   process.exit(1);
 }
 

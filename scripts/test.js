@@ -21,7 +21,14 @@ if (patterns.length === 0) {
   step("Python lint", inVenv("ruff"), "check", "--config", "python/ruff.toml", "python", "examples");
   step("Python side", inVenv("python"), "-m", "unittest", "discover", "-s", "python/tests", "-t", "python");
 }
-step("unit and end-to-end tests", "bin/bun", "test", "--timeout", "60000", ...(patterns.length > 0 ? patterns : ["src", "tests"]));
+step(
+  "unit and end-to-end tests",
+  "bin/bun",
+  "test",
+  "--timeout",
+  "60000",
+  ...(patterns.length > 0 ? patterns : ["src", "tests"]),
+);
 
 console.log(`\n${totals.passed} passed, ${totals.failed} failed`);
 process.exit(totals.failed === 0 ? 0 : 1);

@@ -1,4 +1,4 @@
-"""A Django site in one file: one page made of a template and one SQLite query.
+"""A Django site in one file: one page made of a template and one SQLite query, the "fortunes" of TechEmpower's benchmarks.
 
 `python django_page.py` creates the database that $BENCH_DATABASE names; servers use `django_page:application`.
 """
@@ -11,16 +11,29 @@ import sys
 import django
 from django.conf import settings
 
-ROWS = 500
+FORTUNES = [
+    "fortune: No such file or directory",
+    "A computer scientist is someone who fixes things that aren't broken.",
+    "After enough decimal places, nobody gives a damn.",
+    "A bad random number generator: 1, 1, 1, 1, 1, 4.33e+67, 1, 1, 1",
+    "A computer program does what you tell it to do, not what you want it to do.",
+    "Emacs is a nice operating system, but I prefer UNIX.",
+    "Any program that runs right is obsolete.",
+    "A list is only as strong as its weakest link.",
+    "Feature: A bug with seniority.",
+    "Computers make very fast, very accurate mistakes.",
+    '<script>alert("This should not be displayed in a browser alert box.");</script>',
+    "フレームワークのベンチマーク",
+]
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title></head>
-<body><h1>{{ title }}</h1>
-<table><tr><th>Name</th><th>Amount</th><th>Note</th></tr>
-{% for order in orders %}<tr class="{% cycle 'odd' 'even' %}"><td>{{ order.name }}</td>
-<td>{{ order.amount|floatformat:2 }}</td><td>{{ order.note|default:"-"|upper }}</td></tr>
-{% empty %}<tr><td colspan="3">Nothing yet</td></tr>
-{% endfor %}</table></body></html>
+PAGE = """<!DOCTYPE html>
+<html>
+<head><title>Fortunes</title></head>
+<body><table>
+<tr><th>id</th><th>message</th></tr>
+{% for fortune in fortunes %}<tr><td>{{ fortune.id }}</td><td>{{ fortune.message }}</td></tr>
+{% endfor %}</table></body>
+</html>
 """
 
 settings.configure(
@@ -31,8 +44,6 @@ settings.configure(
     MIDDLEWARE=[
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.common.CommonMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
-        "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ],
     DATABASES={
         "default": {
@@ -45,7 +56,7 @@ settings.configure(
     TEMPLATES=[
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",
-            "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", {"orders.html": PAGE})]},
+            "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", {"fortunes.html": PAGE})]},
         }
     ],
 )
@@ -58,33 +69,29 @@ from django.shortcuts import render  # noqa: E402
 from django.urls import path  # noqa: E402
 
 
-class Order(models.Model):
-    name = models.CharField(max_length=50)
-    amount = models.DecimalField(max_digits=9, decimal_places=2, db_index=True)
-    note = models.CharField(max_length=100, blank=True)
+class Fortune(models.Model):
+    message = models.CharField(max_length=200)
 
     class Meta:
         app_label = "bench"
 
 
-def orders(request: HttpRequest) -> HttpResponse:
-    """The 20 largest orders above 100, as a table."""
-    found = Order.objects.filter(amount__gt=100).order_by("-amount")[:20]
-    return render(request, "orders.html", {"title": "Orders", "orders": found})
+def fortunes(request: HttpRequest) -> HttpResponse:
+    """All fortunes and one more, sorted, as a table."""
+    found = [*Fortune.objects.all(), Fortune(id=0, message="Additional fortune added at request time.")]
+    found.sort(key=lambda fortune: fortune.message)
+    return render(request, "fortunes.html", {"fortunes": found})
 
 
-urlpatterns = [path("", orders)]
+urlpatterns = [path("", fortunes)]
 application = get_wsgi_application()
 
 
 def create_database() -> None:
     """Makes the table and fills it with the same rows each time."""
     with connection.schema_editor() as editor:
-        editor.create_model(Order)
-    Order.objects.bulk_create(
-        Order(name=f"Order {number}", amount=number * 1.5, note="" if number % 3 else "express")
-        for number in range(ROWS)
-    )
+        editor.create_model(Fortune)
+    Fortune.objects.bulk_create(Fortune(message=message) for message in FORTUNES)
 
 
 if __name__ == "__main__":

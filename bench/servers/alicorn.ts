@@ -1,10 +1,10 @@
 /** Alicorn: one command that serves the application, and the static files when asked for. */
 import { toolPath } from "../tools.ts";
-import { type AppDemand, appEnvironment, type Contender, type Variant } from "./contender.ts";
+import { type AppDemand, appEnvironment, type Contender, type Shape, type Variant } from "./contender.ts";
 
 export interface AlicornDemand extends AppDemand {
-  /** Workers × threads to choose from. */
-  shapes: [workers: number, threads: number][];
+  /** To choose from. */
+  shapes: Shape[];
   /** Serve the files of the place below /static. */
   files?: boolean;
   name?: string;
@@ -18,13 +18,13 @@ export function alicorn(demand: AlicornDemand): Contender {
     name: demand.name ?? ourName,
     ours: true,
     needs: ["alicorn", "python", ...(demand.needs ?? [])],
-    variants: demand.shapes.map(([workers, threads]) => variant(demand, workers, threads)),
+    variants: demand.shapes.map((shape) => variant(demand, shape)),
   };
 }
 
-function variant(demand: AlicornDemand, workers: number, threads: number): Variant {
+function variant(demand: AlicornDemand, { processes, threads }: Shape): Variant {
   return {
-    label: `${workers} workers × ${threads} threads`,
+    label: `${processes} workers × ${threads} threads`,
     commands: (place) => [
       {
         // biome-ignore format: one option a line
@@ -33,7 +33,7 @@ function variant(demand: AlicornDemand, workers: number, threads: number): Varia
           "--chdir", place.apps,
           "--python", toolPath(place.tools, "python"),
           "--bind", `127.0.0.1:${place.port}`,
-          "--workers", `${workers}`,
+          "--workers", `${processes}`,
           "--threads", `${threads}`,
           ...(demand.files ? ["--static", `/static=${place.files}`] : []),
           "--log-level", "warning",

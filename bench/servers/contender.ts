@@ -42,10 +42,19 @@ export interface Contender {
   variants: Variant[];
 }
 
-/** A WSGI application and how many processes and threads it gets. */
+/** So many processes with so many threads each. */
+export interface Shape {
+  processes: number;
+  threads: number;
+}
+
+export const shape = (processes: number, threads: number): Shape => ({ processes, threads });
+
+/** A WSGI application to serve. */
 export interface AppDemand {
   /** "module:variable" in bench/apps */
   app: string;
+  /** What it needs besides Python. */
   needs?: ToolName[];
 }
 

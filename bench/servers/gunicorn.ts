@@ -5,7 +5,9 @@ import { type AppDemand, appEnvironment, type Contender, type Place, type Varian
 import { nginxCommand } from "./nginx.ts";
 
 /** One kind of worker; gthread keeps connections alive, sync cannot. */
-export type GunicornShape = { worker: "sync"; workers: number } | { worker: "gthread"; workers: number; threads: number };
+export type GunicornShape =
+  | { worker: "sync"; workers: number }
+  | { worker: "gthread"; workers: number; threads: number };
 
 export interface GunicornDemand extends AppDemand {
   /**

@@ -17,8 +17,14 @@ const connectionsPerWorker = 16_384;
 
 /** Nginx alone, static files below /static/. */
 export function nginxStatic(): Contender {
-  const shared: Variant = { label: "shared listening socket", commands: (place) => [nginxCommand(place, { kind: "static" }, false)] };
-  const reuse: Variant = { label: "listen … reuseport", commands: (place) => [nginxCommand(place, { kind: "static" }, true)] };
+  const shared: Variant = {
+    label: "shared listening socket",
+    commands: (place) => [nginxCommand(place, { kind: "static" }, false)],
+  };
+  const reuse: Variant = {
+    label: "listen … reuseport",
+    commands: (place) => [nginxCommand(place, { kind: "static" }, true)],
+  };
   return { name: "Nginx", ours: false, needs: ["nginx"], variants: [reuse, shared] };
 }
 

@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import { toolPath } from "../tools.ts";
 import { venvBin } from "../venv.ts";
-import { type AppDemand, appEnvironment, type Command, type Contender, type Place } from "./contender.ts";
+import { type AppDemand, appEnvironment, type Command, type Contender, type Place, type Shape } from "./contender.ts";
 import { nginxCommand } from "./nginx.ts";
 
 export interface UwsgiDemand extends AppDemand {
-  /** Processes × threads to choose from. */
-  shapes: [processes: number, threads: number][];
+  /** To choose from. */
+  shapes: Shape[];
 }
 
 export const uwsgiName = "Nginx + uWSGI";
@@ -17,17 +17,17 @@ export function nginxUwsgi(demand: UwsgiDemand): Contender {
     name: uwsgiName,
     ours: false,
     needs: ["nginx", "uwsgi", "python", ...(demand.needs ?? [])],
-    variants: demand.shapes.map(([processes, threads]) => ({
-      label: `${processes} processes × ${threads} threads`,
+    variants: demand.shapes.map((shape) => ({
+      label: `${shape.processes} processes × ${shape.threads} threads`,
       commands: (place) => {
         const socket = join(place.folder, "uwsgi.sock");
-        return [uwsgiCommand(place, demand, socket, processes, threads), nginxCommand(place, { kind: "uwsgi", socket })];
+        return [uwsgiCommand(place, demand, socket, shape), nginxCommand(place, { kind: "uwsgi", socket })];
       },
     })),
   };
 }
 
-function uwsgiCommand(place: Place, demand: UwsgiDemand, socket: string, processes: number, threads: number): Command {
+function uwsgiCommand(place: Place, demand: UwsgiDemand, socket: string, { processes, threads }: Shape): Command {
   const program = toolPath(place.tools, "uwsgi");
   const fromPyPI = program.startsWith(venvBin); // Python is built in there, and a plugin in Debian's.
   return {

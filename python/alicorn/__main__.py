@@ -25,7 +25,7 @@ def _load_package() -> None:
 def main() -> int:
     del sys.path[0]  # Python put our own folder there; the arbiter puts the application's in its place
     _load_package()
-    return importlib.import_module("_alicorn.arbiter").main()
+    return importlib.import_module("_alicorn.start").main()
 
 
 # Guarded, because `multiprocessing` in the application imports the main module again in its children.

@@ -51,7 +51,9 @@ def load(uri: str) -> Callable[..., Any]:
     if target.call is not None:
         found = _call(found, target, name)
     if not callable(found):
-        message = f"{target.module}:{name} is {_article(found)}, which cannot be called: a WSGI application is a callable"
+        message = (
+            f"{target.module}:{name} is {_article(found)}, which cannot be called: a WSGI application is a callable"
+        )
         raise LoadError(NO_APPLICATION, message)
     return found
 

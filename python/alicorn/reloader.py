@@ -29,7 +29,7 @@ POLL = 0.5
 
 
 class Watched:
-    """Which files count: those of loaded modules, those named, and any Python file in the application's folder."""
+    """Which files count: those of loaded modules, those named, and Python files beside them in the application's folder."""
 
     def __init__(self, folder: str, extra: Iterable[str]) -> None:
         self.folder = os.path.realpath(folder)
@@ -55,7 +55,10 @@ class Watched:
         return {os.path.dirname(name) for name in self.files} | {self.folder}
 
     def counts(self, path: str) -> bool:
-        return path in self.files or (path.endswith(".py") and os.path.dirname(path) == self.folder)
+        """A file of the application that is not loaded counts too: it may be the one whose absence is the error."""
+        if path in self.files:
+            return True
+        return path.endswith(".py") and path.startswith(self.folder + os.sep) and "site-packages" not in path
 
     def changed_since(self, then: float) -> str | None:
         """A file that was saved between the worker's birth and now: its old text may have been imported."""
@@ -146,8 +149,9 @@ class Reloader(threading.Thread):
         while True:
             for path in inotify.wait(LOOK_FOR_MODULES):
                 if watched.counts(path):
-                    while inotify.wait(SETTLE):
-                        pass
+                    for _ in range(10):
+                        if not inotify.wait(SETTLE):
+                            break
                     return path
             if watched.add_modules():
                 inotify.watch(watched.folders())

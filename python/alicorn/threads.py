@@ -12,8 +12,11 @@ from collections import deque
 from queue import SimpleQueue
 from time import monotonic
 
-from . import wsgi
-from .worker import ALPHA, SIGN_OF_LIFE, Link, Spec, Worker
+from . import protocol
+from .link import SIGN_OF_LIFE, Link
+from .response import Cancelled, Response
+from .spec import Spec
+from .worker import ALPHA, Worker
 
 
 class SharedLink(Link):
@@ -28,6 +31,14 @@ class SharedLink(Link):
         self.queued: set[int] = set()
         self.running: set[int] = set()
         self.cancelled: set[int] = set()
+
+    def claim(self, ident: int) -> bool:
+        """Takes a request out of the queue, to run or to drop it: only one of the two succeeds."""
+        try:
+            self.queued.remove(ident)
+        except KeyError:
+            return False
+        return True
 
     def flush(self) -> None:
         """Whoever holds the lock sends for all. The loop's condition is looked at again after the release, so that
@@ -52,25 +63,25 @@ class SharedLink(Link):
         except OSError:
             pass  # the main thread finds out when it reads
 
-    def look(self, response: wsgi.Response) -> None:
+    def look(self, response: Response) -> None:
         if response.cancelled:
-            raise wsgi.Cancelled
+            raise Cancelled
 
-    def begin_stream(self, response: wsgi.Response) -> None:
+    def begin_stream(self, response: Response) -> None:
         response.event = threading.Event()
         super().begin_stream(response)
         # After the registration: a CANCEL in between is seen by one of the two.
         if response.ident in self.cancelled:
             response.cancelled = True
 
-    def wait_for_credit(self, response: wsgi.Response) -> None:
+    def wait_for_credit(self, response: Response) -> None:
         self.flush()
         while response.granted <= response.sent and not response.cancelled:
             response.event.clear()
             if response.granted <= response.sent and not response.cancelled:
                 response.event.wait()
         if response.cancelled:
-            raise wsgi.Cancelled
+            raise Cancelled
 
     def grant(self, ident: int, count: int) -> None:
         super().grant(ident, count)
@@ -126,10 +137,9 @@ class ThreadedWorker(Worker):
 
     def drop(self, link: SharedLink, ident: int) -> bool:
         """The pool thread that comes to it finds it no longer in the set."""
-        try:
-            link.queued.remove(ident)
-        except KeyError:
+        if not link.claim(ident):
             return False
+        link.send(protocol.abort(ident))
         return True
 
     def drained(self) -> bool:
@@ -141,7 +151,7 @@ class ThreadedWorker(Worker):
         while True:
             link, (_, ident, flags, text, body) = take()
             link.running.add(ident)
-            if self.drop(link, ident):
+            if link.claim(ident):
                 self._begin(number)
                 serve(link, ident, flags, text, body)
                 self._end(number)

@@ -17,12 +17,15 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from time import monotonic
-from typing import Any, Callable, NamedTuple
+from typing import Any
 
 from . import loader, protocol, scoreboard, wsgi
-from .log import Log, flush_standard_streams
+from .link import Link
+from .log import flush_standard_streams
+from .spec import Settings, Spec
 
 # One read. Larger than the default buffer of a Unix socket, so that it takes all there is.
 READ_BYTES = 262_144
@@ -34,151 +37,6 @@ LOOK_AFTER = 0.001
 ALPHA = 1 / 256
 # Between attempts to connect to a web worker that is away, seconds; doubled each time.
 RETRY_FIRST, RETRY_LAST = 0.02, 1.0
-# While a response waits for its client, the arbiter must not take the worker for stuck.
-SIGN_OF_LIFE = 1.0
-
-
-class Settings(NamedTuple):
-    """What the master's start message says."""
-
-    app: str
-    generation: int
-    slots: tuple[int, int]
-    links: list[str]
-    secret: str
-    workers: int = 1
-    threads: int = 1
-    timeout: float = 30
-    graceful_timeout: float = 30
-    max_requests: int = 0
-    max_requests_jitter: int = 0
-    preload: bool = False
-    reload: bool = False
-    reload_extra_files: list[str] = []  # noqa: RUF012 (never changed)
-    chdir: str = ""
-    env: list[str] = []  # noqa: RUF012 (never changed)
-    errorlog: str = "-"
-    loglevel: str = "info"
-    server_software: str = "alicorn"
-
-    @classmethod
-    def of(cls, message: dict[str, Any]) -> Settings:
-        """Unknown fields are left out: a newer master may say more."""
-        return cls(**{name: message[name] for name in cls._fields if name in message})
-
-
-class Spec(NamedTuple):
-    """What the arbiter hands to the child that it has forked."""
-
-    settings: Settings
-    log: Log
-    board: scoreboard.Scoreboard
-    slot: scoreboard.Slot
-    pipe: socket.socket
-    arbiter_pid: int
-    app: Callable[..., Any] | None
-
-
-class Link:
-    """One connection to a web worker; a new connection is a new Link, so that no answer goes to the wrong one.
-
-    Frames are gathered in `out`; `push` adds one, `flush` sends them.
-    """
-
-    def __init__(self, worker: Worker, index: int, sock: socket.socket) -> None:
-        self.worker = worker
-        self.log = worker.log
-        self.index = index
-        self.sock: socket.socket | None = sock
-        self.decoder = protocol.Decoder()
-        self.out: Any = []
-        self.push = self.out.append
-        # Responses that have begun and not ended, by request.
-        self.streams: dict[int, wsgi.Response] = {}
-        # Descriptors of files handed over and not yet opened there, by request.
-        self.files: dict[int, int] = {}
-        self.last = False
-        self.since = monotonic()
-
-    # Used by Response.
-
-    def flush(self) -> None:
-        out = self.out
-        if not out:
-            return
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        self._send(data)
-
-    def _send(self, data: bytes) -> None:
-        if self.sock is None:
-            return
-        try:
-            # Blocking on purpose: a web worker always reads. Should it hang, so do we, until `timeout`.
-            self.sock.sendall(data)
-        except OSError:
-            self.worker.lose(self)
-
-    def send(self, data: bytes) -> None:
-        self.push(data)
-        self.flush()
-
-    def look(self, response: wsgi.Response) -> None:
-        """Has the request been cancelled?"""
-        self.worker.receive(self)
-        if response.cancelled:
-            raise wsgi.Cancelled
-
-    def wait_for_credit(self, response: wsgi.Response) -> None:
-        self.flush()
-        worker = self.worker
-        while response.granted <= response.sent and not response.cancelled:
-            worker.wait(SIGN_OF_LIFE)
-            # It is the client who is slow, so the clock of `timeout` starts again.
-            worker.doubles[worker.slot.at_started] = monotonic()
-        if response.cancelled:
-            raise wsgi.Cancelled
-
-    def begin_stream(self, response: wsgi.Response) -> None:
-        self.streams[response.ident] = response
-        if self.sock is None:
-            response.cancelled = True
-
-    def end_stream(self, response: wsgi.Response) -> None:
-        self.streams.pop(response.ident, None)
-
-    def hold_file(self, ident: int, fd: int) -> None:
-        self.files[ident] = fd
-
-    # Used by the worker.
-
-    def release_file(self, ident: int) -> None:
-        fd = self.files.pop(ident, None)
-        if fd is not None:
-            os.close(fd)
-
-    def cancel(self, ident: int) -> None:
-        """Nobody waits for a request that has begun (or ended)."""
-        self.release_file(ident)
-        response = self.streams.get(ident)
-        if response is not None:
-            response.cancelled = True
-
-    def grant(self, ident: int, count: int) -> None:
-        response = self.streams.get(ident)
-        if response is not None:
-            response.granted += count
-
-    def fall(self) -> None:
-        """The connection is gone, and with it all that was under way on it."""
-        if self.sock is not None:
-            self.sock.close()
-        self.sock = None
-        self.out.clear()
-        for ident in list(self.files):
-            self.release_file(ident)
-        for response in list(self.streams.values()):
-            self.cancel(response.ident)
 
 
 class Worker:
@@ -228,14 +86,24 @@ class Worker:
         return 0
 
     def _load(self) -> bool:
+        born = time.time()
+        watched = None
+        if self.settings.reload:
+            from . import reloader  # only development needs it
+
+            watched = reloader.Watched(os.getcwd(), self.settings.reload_extra_files)
         if self.app is None:
             try:
                 self.app = loader.load(self.settings.app)
             except loader.LoadError as error:
-                self.app = self.app_of_failure(error)
-                if self.app is None:
+                if watched is None:
                     self.report({"type": "failed", "code": error.code, "message": error.message})
                     return False
+                self.log.error(f"The application could not be loaded; waiting for a change\n{error.message}")
+                watched.add(error.files)
+                self.app = reloader.failure_page(error.message)
+        if watched is not None:
+            reloader.Reloader(watched, born, lambda file: self.report({"type": "changed", "file": file})).start()
         settings = self.settings
         base = wsgi.base_environ(self.log, settings.threads, settings.workers, settings.server_software)
         self.errors = base["wsgi.errors"]
@@ -244,15 +112,6 @@ class Worker:
         gc.collect()
         gc.freeze()
         return True
-
-    def app_of_failure(self, error: loader.LoadError) -> Callable[..., Any] | None:
-        """What to serve instead of an application that cannot be loaded; None: nothing, give up."""
-        if not self.settings.reload:
-            return None
-        from . import reloader  # only development needs it
-
-        self.log.error(f"The application could not be loaded; waiting for a change\n{error.message}")
-        return reloader.failure_page(error.message)
 
     def _open_links(self) -> None:
         """HELLO says that the worker is ready, so the scoreboard must say it before."""
@@ -396,10 +255,11 @@ class Worker:
             link.last = True
 
     def drop(self, link: Link, ident: int) -> bool:
-        """Takes back a request that has not begun."""
+        """Drops a request that has not begun, and says so."""
         for item in self.pending:
             if item[1][1] == ident and item[0] is link:
                 self.pending.remove(item)
+                link.send(protocol.abort(ident))
                 return True
         return False
 

@@ -1,7 +1,9 @@
 /** One request on its way through the app side: from the dispatcher over a link to a Python worker, and back as a Reply. */
 import { closeSync, fstatSync, openSync } from "node:fs";
+import { reasons } from "../http/h1/write.ts";
 import { Headers } from "../http/headers.ts";
-import { type Body, emptyBody, HttpFailure, type Reply, type ResponseHead } from "../http/message.ts";
+import { type Body, emptyBody, HttpFailure, type Reply, type RequestHead, type ResponseHead } from "../http/message.ts";
+import type { TextWriter } from "./environ.ts";
 import type { Link } from "./link.ts";
 import { Spool } from "./spool.ts";
 
@@ -11,10 +13,9 @@ export class AppFailure extends HttpFailure {}
 export class Call {
   /** GET and the like (RFC 9110 9.2.1): may wait in front of a busy worker and be given to another one. */
   readonly safe: boolean;
-  /** For log lines: "GET /path". */
-  readonly label: string;
-  /** The environ list, latin-1. */
-  readonly environ: string;
+  readonly request: RequestHead;
+  /** Writes the environ list into a frame. */
+  readonly environ: (to: TextWriter) => void;
   /** Inline, or the path of the file that holds it. */
   readonly body: Uint8Array | string | undefined;
   readonly reply: Promise<Reply>;
@@ -30,8 +31,13 @@ export class Call {
   #spool: Spool | undefined;
   cancelled = false;
 
-  constructor(label: string, safe: boolean, environ: string, body: Uint8Array | string | undefined) {
-    this.label = label;
+  constructor(
+    request: RequestHead,
+    safe: boolean,
+    environ: (to: TextWriter) => void,
+    body: Uint8Array | string | undefined,
+  ) {
+    this.request = request;
     this.safe = safe;
     this.environ = environ;
     this.body = body;
@@ -39,6 +45,11 @@ export class Call {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  /** For log lines: "GET /path". */
+  get label(): string {
+    return `${this.request.method} ${this.request.path}`;
   }
 
   /** Nothing of the answer has arrived: the call can be given to another worker. */
@@ -111,11 +122,25 @@ export class Call {
   }
 }
 
-/** `reason\nname\nvalue…`, already checked by the worker. */
+// Applications repeat their heads: the ones seen lately are kept as they were read. Bounded in number and size.
+const maxHeads = 512;
+const maxHeadLength = 1024;
+const heads = new Map<string, { readonly reason: string; readonly headers: Headers }>();
+
+/** From `reason\nname\nvalue…`, already checked by the worker. */
 function responseHead(status: number, list: string): ResponseHead {
+  const { reason, headers } = heads.get(list) ?? readHead(list);
+  return reason === "" || reason === reasons[status] ? { status, headers } : { status, reason, headers };
+}
+
+function readHead(list: string): { readonly reason: string; readonly headers: Headers } {
   const headers = new Headers();
-  const parts = list.split("\n");
-  for (let i = 1; i + 1 < parts.length; i += 2) headers.add(parts[i]!, parts[i + 1]!);
-  const reason = parts[0]!;
-  return reason === "" ? { status, headers } : { status, reason, headers };
+  const [reason = "", ...fields] = list.split("\n");
+  for (let i = 0; i + 1 < fields.length; i += 2) headers.add(fields[i]!, fields[i + 1]!);
+  const head = { reason, headers };
+  if (list.length > maxHeadLength) return head;
+  headers.shared = true;
+  if (heads.size >= maxHeads) heads.clear();
+  heads.set(list, head);
+  return head;
 }

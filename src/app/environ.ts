@@ -10,36 +10,67 @@ export interface EnvironFacts {
   readonly bodyLength: number;
 }
 
-/** `key\nvalue\nkey\nvalue…` in latin-1. Values cannot contain a newline: the engine has refused those. */
-export function environ(request: RequestHead, ends: Ends, { path, scheme, bodyLength }: EnvironFacts): string {
+/** Where the list goes: latin-1 text, appended. */
+export interface TextWriter {
+  text(text: string): void;
+  bytes(bytes: Uint8Array): void;
+}
+
+/**
+ * Writes `key\nvalue\nkey\nvalue…` in latin-1. Values cannot contain a newline: the engine has refused those.
+ * Written piece by piece into the frame: made as one string first, a browser's request costs 2 µs more.
+ */
+export function writeEnviron(
+  to: TextWriter,
+  request: RequestHead,
+  ends: Ends,
+  { path, scheme, bodyLength }: EnvironFacts,
+): void {
+  to.text("REQUEST_METHOD\n");
+  to.text(request.method);
+  to.text("\nRAW_URI\n");
+  to.text(request.target);
+  to.text("\nPATH_INFO\n");
+  to.text(path);
+  to.text("\nQUERY_STRING\n");
+  to.text(request.query);
+  to.text(protocols[request.version]);
+  to.text(scheme === "http" ? "\nwsgi.url_scheme\nhttp" : "\nwsgi.url_scheme\nhttps");
   ends.environ ??= connectionEnviron(ends);
-  // One expression and one loop of concatenations: the engine's rope strings make this cheaper than an array and a join.
-  let list = `REQUEST_METHOD\n${request.method}\nRAW_URI\n${request.target}\nPATH_INFO\n${path}\nQUERY_STRING\n${request.query}\nSERVER_PROTOCOL\n${protocols[request.version]}\nwsgi.url_scheme\n${scheme}${ends.environ}`;
-  if (ends.localPort === "") list += serverOf(request.authority, scheme);
+  to.bytes(ends.environ);
+  if (ends.localPort === "") to.text(serverOf(request.authority, scheme));
+  writeFields(to, request, bodyLength);
+}
+
+function writeFields(to: TextWriter, request: RequestHead, bodyLength: number): void {
   const { names, values } = request.headers;
-  let hasLength = false;
+  let hasLength = bodyLength > 0;
+  if (hasLength) to.text(`\nCONTENT_LENGTH\n${bodyLength}`);
   for (let i = 0; i < names.length; i++) {
-    const { key } = names[i]!;
+    const { key, listed } = names[i]!;
     // The body was read whole: its coding is gone, and its length is known.
     if (key === "HTTP_TRANSFER_ENCODING") continue;
     if (key === "CONTENT_LENGTH") {
+      if (hasLength) continue;
       hasLength = true;
-      if (bodyLength > 0) continue;
-    }
-    if (repeats(request, i)) continue;
-    list += `\n${key}\n${values[i]}${further(request, i)}`;
+    } else if (repeats(request, i)) continue;
+    to.text(listed);
+    to.text(values[i]!);
+    writeFurther(to, request, i);
   }
-  if (bodyLength > 0) list += `\nCONTENT_LENGTH\n${bodyLength}`;
-  else if (!hasLength && request.bodyLength < 0) list += "\nCONTENT_LENGTH\n0";
-  return list;
+  if (!hasLength && request.bodyLength < 0) to.text("\nCONTENT_LENGTH\n0");
 }
 
-const protocols = { 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0" } as const;
+const protocols = {
+  10: "\nSERVER_PROTOCOL\nHTTP/1.0",
+  11: "\nSERVER_PROTOCOL\nHTTP/1.1",
+  20: "\nSERVER_PROTOCOL\nHTTP/2.0",
+} as const;
 
-function connectionEnviron(ends: Ends): string {
+function connectionEnviron(ends: Ends): Uint8Array {
   const server = ends.localPort === "" ? "" : `\nSERVER_NAME\n${ends.localAddress}\nSERVER_PORT\n${ends.localPort}`;
   const port = ends.peerPort === 0 ? "" : `\nREMOTE_PORT\n${ends.peerPort}`;
-  return `${server}\nREMOTE_ADDR\n${ends.peerAddress}${port}`;
+  return Buffer.from(`${server}\nREMOTE_ADDR\n${ends.peerAddress}${port}`, "latin1");
 }
 
 /** On a Unix socket the only name and port are those that the client asked for. */
@@ -56,10 +87,11 @@ function repeats({ headers: { names } }: RequestHead, at: number): boolean {
 }
 
 /** The values of later fields of the same name: one list (RFC 9110 5.2), cookies with their own separator (RFC 6265 5.4). */
-function further({ headers: { names, values } }: RequestHead, at: number): string {
+function writeFurther(to: TextWriter, { headers: { names, values } }: RequestHead, at: number): void {
   const { key } = names[at]!;
-  let rest = "";
-  for (let i = at + 1; i < names.length; i++)
-    if (names[i]!.key === key) rest += `${key === "HTTP_COOKIE" ? "; " : ","}${values[i]}`;
-  return rest;
+  for (let i = at + 1; i < names.length; i++) {
+    if (names[i]!.key !== key) continue;
+    to.text(key === "HTTP_COOKIE" ? "; " : ",");
+    to.text(values[i]!);
+  }
 }

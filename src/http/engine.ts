@@ -46,8 +46,8 @@ export interface ServerEngine {
   refuse(error: ProtocolError): readonly EngineEvent[];
   /** An interim response: 100 Continue, 103 Early Hints (RFC 9110 15.2). */
   sendInterim(stream: StreamId, head: ResponseHead): void;
-  /** `end`: no body follows, though Content-Length may name one (HEAD, 304). */
-  sendHead(stream: StreamId, head: ResponseHead, end: boolean): void;
+  /** `end`: no body follows, though Content-Length may name one (HEAD, 304). `date`: now, as an IMF-fixdate. */
+  sendHead(stream: StreamId, head: ResponseHead, end: boolean, date: string): void;
   /** Returns how many more bytes the stream takes now; 0: wait for "writable". HTTP/1 always takes more. */
   sendData(stream: StreamId, bytes: Uint8Array, end: boolean): number;
   /** The response cannot be completed: make sure that it does not look complete. */

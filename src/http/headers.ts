@@ -12,6 +12,8 @@ export interface FieldName {
   readonly lower: string;
   /** The CGI/WSGI key, `HTTP_ACCEPT_LANGUAGE`; `CONTENT_TYPE` and `CONTENT_LENGTH` have no prefix (PEP 3333). */
   readonly key: string;
+  /** The key as it stands in an application's list of environ keys and values: between two line feeds. */
+  readonly listed: string;
 }
 
 // Spellings come from clients: the table is bounded, names past it are made anew each time.
@@ -25,7 +27,7 @@ export function fieldName(raw: string): FieldName {
   const lower = raw.toLowerCase();
   const upper = raw.toUpperCase().replaceAll("-", "_");
   const key = upper === "CONTENT_TYPE" || upper === "CONTENT_LENGTH" ? upper : `HTTP_${upper}`;
-  const name = { raw, lower, key };
+  const name = { raw, lower, key, listed: `\n${key}\n` };
   if (interned.size < maxInterned) interned.set(raw, name);
   return name;
 }
@@ -36,6 +38,8 @@ export class Headers {
   readonly values: string[] = [];
   /** Several responses use this list, and it never changes again: to change one's fields, take a `copy` (`ownHeaders`). */
   shared = false;
+  /** Of a shared list: its HTTP/1 form, which an engine has once made. */
+  wire: string | undefined = undefined;
 
   /** A list from `name, value` pairs. */
   static of(...pairs: readonly (readonly [name: string, value: string])[]): Headers {

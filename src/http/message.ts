@@ -34,7 +34,7 @@ export interface Ends {
   readonly localPort: string;
   readonly scheme: "http" | "https";
   /** Their part of the environ list, once an application has asked for it. */
-  environ: string | undefined;
+  environ: Uint8Array | undefined;
 }
 
 export interface ResponseHead {

@@ -129,6 +129,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #serve(stream: StreamId, head: RequestHead, end: boolean): void {
     this.#stream = stream;
     this.#receiving = !end;
+    if (this.#service.limits.keepAliveTimeoutMs === 0) this.#engine.stopKeepAlive();
     this.#discarded = 0;
     if (end) this.#enter("answering", 0);
     else {
@@ -202,8 +203,6 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   #send(exchange: Exchange | undefined, reply: Reply): void {
-    // Nobody asked for the body of a client that waits to be asked: it may or may not come, so what follows would be a guess.
-    if (this.#receiving && exchange?.request.expectsContinue) this.#engine.stopKeepAlive();
     this.#enter("sending", 0);
     this.#sending = new Sending(this.#engine, this.#stream, this, exchange, reply);
     if (!this.#flushing) this.onOutput();

@@ -1,4 +1,5 @@
 /** One response on its way: from a Reply through its filters into the engine, piece by piece at the client's pace. */
+import { httpDateNow } from "../base/date.ts";
 import type { ServerEngine, StreamId } from "../http/engine.ts";
 import type { Body, Reply, Sink, Source } from "../http/message.ts";
 import type { Exchange } from "../web/exchange.ts";
@@ -42,7 +43,7 @@ export class Sending implements Sink {
     const { head, body } = reply;
     this.status = head.status;
     this.ended = body.kind === "empty" || !mayHaveBody(exchange?.request.method, head.status);
-    engine.sendHead(stream, head, this.ended);
+    engine.sendHead(stream, head, this.ended, httpDateNow());
     if (this.ended) dropBody(body, "a response without a body");
     else this.#begin(body);
   }

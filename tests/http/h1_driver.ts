@@ -67,7 +67,7 @@ function take(state: State, events: readonly EngineEvent[]): void {
 }
 
 function answer({ engine }: State, stream: number, status: number): readonly EngineEvent[] {
-  engine.sendHead(stream, { status, headers: new Headers() }, true);
+  engine.sendHead(stream, { status, headers: new Headers() }, true, "");
   return engine.resume();
 }
 

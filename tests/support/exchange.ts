@@ -58,7 +58,8 @@ export function drain(source: Source): Promise<Buffer> {
     const pull = (): void =>
       source.pull({
         push(bytes, last) {
-          pieces.push(bytes.slice());
+          // A copy: the source uses its buffer again. (A Buffer's `slice` is none.)
+          pieces.push(new Uint8Array(bytes));
           if (last) resolve(Buffer.concat(pieces));
           else queueMicrotask(pull);
         },

@@ -236,9 +236,9 @@ export class FieldsReader {
 const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
 
 /** The first position at or after `at` whose byte cannot be part of a field value, at most `bound`. */
-function valueEnd(bytes: Buffer, at: number, bound: number): number {
+export function valueEnd(bytes: Buffer, at: number, bound: number): number {
   let i = at;
-  // Four bytes per turn: 0.35 ns a byte instead of 0.8, and values are most of a head (bench/micro/h1.ts).
+  // Four bytes per turn take half the time of one, and values are most of a head (bench/micro/h1.ts).
   for (const last = bound - 4; i <= last; i += 4) {
     const all = classes[bytes[i]!]! & classes[bytes[i + 1]!]! & classes[bytes[i + 2]!]! & classes[bytes[i + 3]!]!;
     if ((all & isValue) === 0) break;

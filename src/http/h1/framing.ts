@@ -10,32 +10,43 @@ export function requestBodyLength(
   version: Version,
   passedCodings: ReadonlySet<string>,
 ): number | ProtocolError {
-  const lengths = headers.all("content-length");
-  const codings = headers.all("transfer-encoding");
-  if (codings.length > 0) {
+  const { names, values } = headers;
+  let lengths = 0;
+  let lengthText = "";
+  let codings: string | undefined;
+  for (let i = 0; i < names.length; i++) {
+    const { lower } = names[i]!;
+    if (lower === "content-length") {
+      lengths++;
+      lengthText = values[i]!;
+    } else if (lower === "transfer-encoding") {
+      // RFC 9110 5.3: several lines are one list.
+      codings = codings === undefined ? values[i]! : `${codings},${values[i]}`;
+    }
+  }
+  if (codings !== undefined) {
     // RFC 9112 6.1: a 1.0 client that names a coding has its framing from elsewhere, or wants somebody to think so.
     if (version === 10) return bad("RFC 9112 6.1", "Transfer-Encoding in an HTTP/1.0 request");
     const chunked = endsChunked(codings, passedCodings);
     if (typeof chunked !== "boolean") return chunked;
     // RFC 9112 6.1, 6.3 rule 3: both lengths at once is how requests are smuggled past whoever reads the other one.
-    if (chunked && lengths.length > 0) return bad("RFC 9112 6.3", "both Transfer-Encoding and Content-Length");
+    if (chunked && lengths > 0) return bad("RFC 9112 6.3", "both Transfer-Encoding and Content-Length");
     if (chunked) return -1;
   }
   // RFC 9112 6.3 rule 7: neither of both, no body.
-  if (lengths.length === 0) return 0;
+  if (lengths === 0) return 0;
   // RFC 9112 6.3 rule 5. It would allow equal values; a client that sends two has a reason we don't want to know.
-  if (lengths.length > 1) return bad("RFC 9112 6.3", `repeated field "Content-Length"`);
-  const length = parseLength(lengths[0] ?? "");
-  return length ?? bad("RFC 9112 6.3", "invalid Content-Length");
+  if (lengths > 1) return bad("RFC 9112 6.3", `repeated field "Content-Length"`);
+  return parseLength(lengthText) ?? bad("RFC 9112 6.3", "invalid Content-Length");
 }
 
 /**
  * Is the body chunked? RFC 9112 6.3 rule 4: "chunked" must come last, once, and without parameters (7.1). False, if only
  * "identity" was named, which stands for nothing.
  */
-function endsChunked(fields: readonly string[], passedCodings: ReadonlySet<string>): boolean | ProtocolError {
+function endsChunked(list: string, passedCodings: ReadonlySet<string>): boolean | ProtocolError {
   let last = "";
-  for (const element of fields.join(",").split(",")) {
+  for (const element of list.split(",")) {
     // Exactly SP and HTAB, never String.trim: it takes VT, FF, NEL and NBSP for white space, and other readers don't.
     const coding = trimBlanks(element).toLowerCase();
     if (last === "chunked") return bad("RFC 9112 6.1", "a transfer coding after chunked");

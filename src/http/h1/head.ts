@@ -5,6 +5,7 @@
  * copying: whoever keeps a single value for long (a cache key, a counter's name) should copy it, else it holds the whole head.
  */
 import type { ProtocolError } from "../engine.ts";
+import type { Headers } from "../headers.ts";
 import type { RequestHead, Version } from "../message.ts";
 import { classes, isNonAscii, isPath, isToken } from "./classes.ts";
 import { FieldsReader, type Progress } from "./fields.ts";
@@ -111,7 +112,7 @@ export class HeadReader {
     if (bytes[i] !== space || i === start) return this.#refuseTarget(bytes[i]!);
     const targetEnd = i;
 
-    const next = this.#readVersion(bytes, i + 1, { limit, to });
+    const next = this.#readVersion(bytes, i + 1, to, limit);
     if (next < 0) return next;
     this.method = methodAt(bytes, at, methodEnd);
     this.#target = bytes.latin1Slice(start, targetEnd);
@@ -121,7 +122,7 @@ export class HeadReader {
   }
 
   /** RFC 9112 2.3: HTTP-version, case-sensitive, one digit each; then CRLF. Returns where the next line begins. */
-  #readVersion(bytes: Buffer, from: number, { limit, to }: { limit: number; to: number }): number {
+  #readVersion(bytes: Buffer, from: number, to: number, limit: number): number {
     for (let k = 0; k < 10; k++) {
       const i = from + k;
       if (i >= to) return more;
@@ -191,7 +192,7 @@ export class HeadReader {
 
     const expectation = fields.hasExpect ? this.#expectation() : false;
     if (typeof expectation !== "boolean") return expectation;
-    this.persistent = fields.hasConnection ? isPersistent(headers.all("connection"), version) : version === 11;
+    this.persistent = fields.hasConnection ? isPersistent(headers, version) : version === 11;
     const expectsContinue = expectation && bodyLength !== 0;
     return { method, target, path, query, authority, version, headers, bodyLength, expectsContinue };
   }
@@ -269,18 +270,20 @@ function badHost(detail: string): ProtocolError {
 }
 
 /** RFC 9112 9.3: 1.1 persists unless told to close, 1.0 closes unless asked to persist; "close" wins. */
-function isPersistent(fields: readonly string[], version: Version): boolean {
+function isPersistent({ names, values }: Headers, version: Version): boolean {
   let keeps = version === 11;
-  for (const field of fields) {
-    // Two spellings are all that is seen in practice; they need no splitting.
-    if (field === "keep-alive" || field === "Keep-Alive") keeps = true;
-    else if (field === "close") return false;
-    else {
-      for (const option of field.toLowerCase().split(",")) {
-        const name = option.trim();
-        if (name === "close") return false;
-        if (name === "keep-alive") keeps = true;
-      }
+  for (let i = 0; i < names.length; i++) {
+    if (names[i]!.lower !== "connection") continue;
+    const field = values[i]!;
+    // What nearly everybody sends needs no splitting.
+    if (field === "keep-alive" || field === "Keep-Alive") {
+      keeps = true;
+      continue;
+    }
+    for (const option of field.toLowerCase().split(",")) {
+      const name = option.trim();
+      if (name === "close") return false;
+      if (name === "keep-alive") keeps = true;
     }
   }
   return keeps;

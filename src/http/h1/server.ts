@@ -12,7 +12,7 @@ import { type ResponseFraming, responseFraming } from "./framing.ts";
 import { HeadReader } from "./head.ts";
 import { Kept } from "./kept.ts";
 import { type Policy, strictPolicy } from "./policy.ts";
-import { chunkEnd, chunkStart, contentLength, lastChunk, writeHead } from "./write.ts";
+import { chunkEnd, chunkStart, contentLength, lastChunk, writeHead, writeOwnFields } from "./write.ts";
 
 /**
  * What the next byte from the peer is. "held": part of a later request, kept until the response has ended. "shut": nothing,
@@ -60,7 +60,7 @@ export class H1Server implements ServerEngine {
       if (this.#reading !== "held") this.#advanceKept(this.#kept, events);
     } else {
       const buffer = asBuffer(bytes);
-      const at = this.#advance(buffer, events);
+      const at = this.#advance(buffer, 0, buffer.length, events);
       if (at < buffer.length) {
         this.#kept = new Kept();
         this.#kept.append(buffer, at, buffer.length);
@@ -83,8 +83,8 @@ export class H1Server implements ServerEngine {
 
   /** Those of an unfinished head or trailer section don't count: only more bytes can finish it, within its limits. */
   get buffered(): number {
-    const waits = this.#kept !== undefined && this.#head === undefined && this.#body === undefined;
-    return waits ? this.#kept.size : 0;
+    if (this.#kept === undefined || this.#head !== undefined || this.#body !== undefined) return 0;
+    return this.#kept.size;
   }
 
   get keepAlive(): boolean {
@@ -121,10 +121,9 @@ export class H1Server implements ServerEngine {
 
   // Reading.
 
-  /** Turns bytes into events; returns where those begin that have to be kept. */
-  #advance(bytes: Buffer, events: EngineEvent[]): number {
-    const to = bytes.length;
-    let at = 0;
+  /** Turns `bytes[from, to)` into events; returns where those begin that have to be kept. */
+  #advance(bytes: Buffer, from: number, to: number, events: EngineEvent[]): number {
+    let at = from;
     while (at < to) {
       if (this.#reading === "head") {
         this.#head ??= new HeadReader(this.#policy);
@@ -149,7 +148,7 @@ export class H1Server implements ServerEngine {
   }
 
   #advanceKept(kept: Kept, events: EngineEvent[]): void {
-    kept.drop(this.#advance(kept.view(), events));
+    kept.dropTo(this.#advance(kept.buffer, kept.start, kept.end, events));
     if (kept.size === 0) this.#kept = undefined;
   }
 
@@ -244,12 +243,12 @@ export class H1Server implements ServerEngine {
     if (head.status === 100) this.#awaitsContinue = false;
   }
 
-  sendHead(stream: StreamId, head: ResponseHead, end: boolean): void {
+  sendHead(stream: StreamId, head: ResponseHead, end: boolean, date: string): void {
     if (!this.#expects(stream, "due")) return;
     const { status } = head;
     if (status < 200) throw new Error(`${status} is not a final status`);
     const length = contentLength(head);
-    let text = writeHead(head, status !== 204);
+    let text = writeHead(head, status !== 204) + writeOwnFields(date);
     let framing = responseFraming(this.#isHead, this.#version, status, length);
     if (framing !== "none" && framing !== "length" && end) {
       text += "Content-Length: 0\r\n";

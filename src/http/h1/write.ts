@@ -1,5 +1,5 @@
 /** Response heads as text (RFC 9112 4 and 5). What this file lets out has no line end that it did not write itself. */
-import type { FieldName } from "../headers.ts";
+import type { FieldName, Headers } from "../headers.ts";
 import type { ResponseHead } from "../message.ts";
 import { classes, isTokenText, isValue } from "./classes.ts";
 import { parseLength } from "./framing.ts";
@@ -126,17 +126,33 @@ function checkValue(name: string, value: string): void {
 
 /** Status line and fields, without the empty line. `withLength` false: a Content-Length is left out (RFC 9110 8.6). */
 export function writeHead(head: ResponseHead, withLength: boolean): string {
-  let text = statusLine(head);
-  const { names, values } = head.headers;
+  const { headers } = head;
+  if (!withLength || !headers.shared) return statusLine(head) + writeFields(headers, withLength);
+  headers.wire ??= writeFields(headers, true);
+  return statusLine(head) + headers.wire;
+}
+
+function writeFields({ names, values }: Headers, withLength: boolean): string {
+  let text = "";
   for (let i = 0; i < names.length; i++) {
-    const name = names[i]!;
-    const { prefix, kind } = outgoingName(name);
+    const { prefix, kind } = outgoingName(names[i]!);
     if (kind !== "plain" && (kind === "engine" || !withLength)) continue;
     const value = values[i]!;
     checkValue(prefix, value);
     text += `${prefix}${value}\r\n`;
   }
   return text;
+}
+
+let datedWith = "";
+let dated = "";
+/** The fields that an origin server adds to each response (RFC 9110 6.6.1, 10.2.4); the same text for a whole second. */
+export function writeOwnFields(date: string): string {
+  if (date !== datedWith) {
+    datedWith = date;
+    dated = `Server: alicorn\r\nDate: ${date}\r\n`;
+  }
+  return dated;
 }
 
 /** The Content-Length of a response, undefined if it has none; throws if it has two, or an invalid one. */

@@ -1,7 +1,7 @@
 /** Content handler: gives the request to the Python application behind a dispatcher. */
 import { Call } from "../../app/call.ts";
 import type { Dispatcher } from "../../app/dispatch.ts";
-import { environ } from "../../app/environ.ts";
+import { writeEnviron } from "../../app/environ.ts";
 import type { Reply } from "../../http/message.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
@@ -36,12 +36,9 @@ function call(
   const bodyLength = body === undefined ? 0 : body.kind === "bytes" ? body.bytes.length : body.length;
   const given =
     body === undefined ? undefined : body.kind === "bytes" ? body.bytes : `/proc/${process.pid}/fd/${body.fd}`;
-  const made = new Call(
-    `${method} ${request.path}`,
-    body === undefined && safeMethods.has(method),
-    environ(request, ends, { path, scheme, bodyLength }),
-    given,
-  );
+  const facts = { path, scheme, bodyLength };
+  const safe = body === undefined && safeMethods.has(method);
+  const made = new Call(request, safe, (to) => writeEnviron(to, request, ends, facts), given);
   exchange.onGone = () => made.cancel();
   app.submit(made);
   return made.reply;

@@ -39,8 +39,12 @@ export interface StaticOptions {
 // All directories share one, so that its bounds hold for the process.
 const processCache = new FileCache();
 
-/** Charged for an entry besides its content: fields, stats, table slots. An estimate, on the safe side of what a heap snapshot shows. */
-const entryBytes = 2048;
+/**
+ * Charged for an entry and for each of its representations besides content: fields, stats, table slots. Measured with 20,000
+ * files: 2.5 KB of resident memory for one without siblings, 3.4 KB with one sibling.
+ */
+const resourceBytes = 1536;
+const representationBytes = 1024;
 
 // A file changed less than this before it was read may change again without a new time stamp, which is as coarse as 2 s on
 // some file systems: it is read anew at the next check (Git's "racy" entries).
@@ -57,7 +61,7 @@ class Resource implements CacheEntry {
   readonly original: Representation;
   readonly siblings: readonly Representation[];
   readonly #names: Map<string, Resource>;
-  /** Only that what it was made from is still so makes it valid again. */
+  /** Whether the same time stamps at the next check will prove the same content. */
   readonly isSettled: boolean;
   bytes: number;
   descriptors = 0;
@@ -70,7 +74,7 @@ class Resource implements CacheEntry {
     this.original = original;
     this.siblings = siblings;
     this.#names = names;
-    this.bytes = entryBytes + uri.length;
+    this.bytes = resourceBytes + uri.length + representations.length * representationBytes;
     this.checkedAt = now;
     const limit = Date.now() - settledMs;
     this.isSettled = representations.every(({ found }) => found.stats.ctimeMs < limit);

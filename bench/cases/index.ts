@@ -1,0 +1,23 @@
+/** All cases, in the order of the report. */
+import type { Case, GroupFloor } from "./case.ts";
+import { djangoPage } from "./django.ts";
+import { mixedCase } from "./mixed.ts";
+import { slowClients } from "./slow.ts";
+import { idleConnections, newConnection, staticSizes, staticTogether } from "./static.ts";
+import { body10k, echo, hello, wait } from "./wsgi.ts";
+
+// biome-ignore format: one a line, as in the report
+export const cases: Case[] = [
+  hello,
+  body10k,
+  echo,
+  wait,
+  mixedCase,
+  djangoPage,
+  ...staticSizes,
+  newConnection,
+  idleConnections,
+  slowClients,
+];
+
+export const groupFloors: GroupFloor[] = [staticTogether];

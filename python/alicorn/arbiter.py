@@ -1,0 +1,473 @@
+"""The arbiter: forks workers, watches them, replaces them, and reports to the master.
+
+Started with the scoreboard as descriptor 3 and a control channel as NODE_CHANNEL_FD: a Unix stream socket that
+carries one JSON object per line in both directions. Its end is the master's death. Signals only write to a pipe
+that the loop reads; the loop waits for events and for the next deadline, and does not poll.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import socket
+from collections import deque
+from time import monotonic
+from typing import Any, Callable, Iterable
+
+from . import loader, scoreboard
+from .log import Log, flush_standard_streams
+from .worker import Settings, Spec
+
+SCOREBOARD_FD = 3
+# Between SIGABRT, which makes a stuck worker show its stack, and SIGKILL, seconds.
+ABORT_GRACE = 1.0
+# A quick stop is one all the same: longer than an application's clean-up should take, seconds.
+QUICK_STOP = 3.0
+# How often the resident size is noted on the scoreboard, seconds.
+RSS_EVERY = 5.0
+
+
+class Arbiter:
+    def __init__(self, channel: Channel, settings: Settings, log: Log, early: list[dict[str, Any]]) -> None:
+        """`early`: messages that came together with the first."""
+        self.channel = channel
+        self.early = early
+        self.settings = settings
+        self.log = log
+        self.board = scoreboard.Scoreboard(SCOREBOARD_FD)
+        self.pid = os.getpid()
+        first, count = settings.slots
+        # Longest free first: web workers may still want to read the `cause` of a slot's last tenant.
+        self.free: deque[int] = deque(range(first, first + count))
+        self.places = [Place() for _ in range(settings.workers)]
+        self.children: dict[int, Child] = {}
+        self.app: Callable[..., Any] | None = None
+        self.was_ready = False
+        self.stopping = False
+        self.exit_code = 0
+        self.last_failure = ""
+        self.rss_due = monotonic() + RSS_EVERY
+        self.signals: list[int] = []
+
+    # --- life
+
+    def run(self) -> int | Spec:
+        """The exit code; or, in a child that has been forked, what the worker needs to know."""
+        if self.settings.preload and not self._preload():
+            return self.exit_code
+        self._listen()
+        self._obey(self.early)
+        while True:
+            spec = self._fill()
+            if spec is not None:
+                return spec
+            if self.stopping and not self.children:
+                return self.exit_code
+            self._wait()
+            self._check()
+
+    def _preload(self) -> bool:
+        if self.settings.reload:
+            self.log.warning("--preload is ignored with --reload")
+            return True
+        with _dying_with_master():
+            try:
+                self.app = loader.load(self.settings.app)
+            except loader.LoadError as error:
+                self._report_failure(error.code, error.message)
+                return False
+        # Pages that the collector does not touch stay shared after the fork.
+        gc.collect()
+        gc.freeze()
+        return True
+
+    def _listen(self) -> None:
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_read, False)
+        os.set_blocking(self.wake_write, False)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD):
+            signal.signal(number, lambda number, _: self.signals.append(number))
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(number, lambda *_: None)  # the master's to decide
+        self.poll = select.poll()
+        self.poll.register(self.wake_read, select.POLLIN)
+        self.poll.register(self.channel.sock, select.POLLIN)
+
+    # --- the loop's three steps: wait and hear, look at the deadlines, fill the places
+
+    def _wait(self) -> None:
+        timeout = max(0.0, self._next_deadline() - monotonic())
+        for fd, _ in self.poll.poll(timeout * 1000 + 1):
+            if fd == self.wake_read:
+                os.read(fd, 4096)
+            elif fd == self.channel.sock.fileno():
+                self._hear_master()
+            else:
+                self._hear_child(fd)
+        signals, self.signals = self.signals, []
+        for number in signals:
+            self._on_signal(number)
+        self._reap()
+
+    def _next_deadline(self) -> float:
+        deadlines = [self.rss_due]
+        deadlines += [child.kill_at for child in self.children.values() if child.kill_at]
+        deadlines += [self._expires(child) for child in self.children.values() if self._is_watched(child)]
+        if not self.stopping and self.free:
+            deadlines += [place.due for place in self.places if place.child is None]
+        return min(deadlines)
+
+    def _check(self) -> None:
+        now = monotonic()
+        for child in list(self.children.values()):
+            if child.kill_at and now >= child.kill_at:
+                child.kill_at = 0.0
+                if not child.aborted:
+                    self.log.error(f"Worker (pid:{child.pid}) did not leave in time: SIGKILL")
+                _kill(child.pid, signal.SIGKILL)
+            elif self._is_watched(child) and now >= self._expires(child):
+                self._abort(child, now)
+        if now >= self.rss_due:
+            self.rss_due = now + RSS_EVERY
+            for child in self.children.values():
+                child.slot.note_rss()
+        self._recycle()
+
+    def _fill(self) -> Spec | None:
+        """Starts what is missing. Not None in the child."""
+        now = monotonic()
+        for place in self.places:
+            if (place.child is None and place.due <= now and self.free) or (place.successor is None and place.child is not None and place.child.recycle and self._may_recycle()):
+                spec = self._fork(place)
+                if spec is not None:
+                    return spec
+        return None
+
+    # --- time
+
+    def _is_watched(self, child: Child) -> bool:
+        """Leaving workers have a deadline of their own."""
+        return self.settings.timeout > 0 and child.state != "leaving" and not child.aborted
+
+    def _expires(self, child: Child) -> float:
+        """When the worker counts as stuck, should it give no sign of life before."""
+        return self._alive_at(child) + self.settings.timeout
+
+    def _alive_at(self, child: Child) -> float:
+        if child.state == "booting":
+            return child.born
+        if self.settings.threads > 1:
+            return child.slot.heartbeat
+        return child.slot.started or monotonic()
+
+    def _abort(self, child: Child, now: float) -> None:
+        took = now - self._alive_at(child)
+        what = "booting" if child.state == "booting" else "silent" if self.settings.threads > 1 else "in one request"
+        child.slot.cause = scoreboard.TIMEOUT
+        child.aborted = True
+        child.kill_at = now + ABORT_GRACE
+        self.log.critical(
+            f"WORKER TIMEOUT (pid:{child.pid}): {took:.1f} s {what} (--timeout {self.settings.timeout:g})"
+        )
+        _kill(child.pid, signal.SIGABRT)
+
+    # --- birth
+
+    def _fork(self, place: Place) -> Spec | None:
+        number = self.free.popleft()
+        slot = self.board.slot(number)
+        slot.begin(self.settings.generation, self.settings.threads)
+        ours, theirs = socket.socketpair()
+        flush_standard_streams()
+        # The child must not act on a signal with the arbiter's handlers; it opens its ears itself.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        pid = os.fork()
+        if pid == 0:
+            slot.pid = os.getpid()
+            self._leave_behind(ours)
+            return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        theirs.close()
+        slot.pid = pid
+        child = Child(pid, slot, Channel(ours), place)
+        if place.child is None:
+            place.child = child
+        else:
+            place.successor = child
+        self.children[pid] = child
+        self.poll.register(ours, select.POLLIN)
+        self.log.info(f"Booting worker with pid: {pid}")
+        self.channel.send({"type": "booting", "slot": number, "pid": pid})
+        return None
+
+    def _leave_behind(self, ours: socket.socket) -> None:
+        """In the child: closes what is the arbiter's, so that nobody's end is hidden by a copy in a sibling."""
+        signal.set_wakeup_fd(-1)
+        ours.close()
+        for child in self.children.values():
+            child.channel.sock.close()
+        self.channel.sock.close()
+        os.close(self.wake_read)
+        os.close(self.wake_write)
+
+    # --- hearing
+
+    def _hear_master(self) -> None:
+        messages = self.channel.receive()
+        if messages is None:
+            self.log.error("The master is gone: stopping")
+            self.poll.unregister(self.channel.sock)
+            self._stop(signal.SIGTERM, self.settings.graceful_timeout)
+            return
+        self._obey(messages)
+
+    def _obey(self, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
+            kind = message.get("type")
+            if kind == "stop":
+                self._stop(signal.SIGTERM, self.settings.graceful_timeout)
+            elif kind == "quit":
+                self._stop(signal.SIGQUIT, QUICK_STOP)
+            elif kind == "workers":
+                self._resize(int(message["count"]))
+            elif kind == "reopen":
+                self._reopen()
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            self._stop(signal.SIGTERM, self.settings.graceful_timeout)
+        elif number in (signal.SIGINT, signal.SIGQUIT):
+            self._stop(signal.SIGQUIT, QUICK_STOP)
+        elif number == signal.SIGUSR1:
+            self._reopen()
+
+    def _hear_child(self, fd: int) -> None:
+        child = next((child for child in self.children.values() if child.channel.sock.fileno() == fd), None)
+        if child is None:
+            return
+        messages = child.channel.receive()
+        if messages is None:
+            self.poll.unregister(fd)  # it is ending: the rest is told by its exit
+            return
+        for message in messages:
+            kind = message["type"]
+            if kind == "ready":
+                self._on_ready(child)
+            elif kind == "failed":
+                child.reason = message
+            elif kind == "recycle":
+                child.recycle = True
+            elif kind == "changed":
+                self._on_change(child, message["file"])
+
+    def _on_ready(self, child: Child) -> None:
+        child.ready_at = monotonic()
+        self.was_ready = True
+        self.last_failure = ""
+        if child.state == "leaving":
+            return
+        child.state = "ready"
+        self.channel.send({"type": "ready", "slot": child.slot.number, "pid": child.pid})
+        place = child.place
+        if place.successor is child:
+            old, place.child, place.successor = place.child, child, None
+            if old is not None:
+                self._dismiss(old)
+
+    def _on_change(self, child: Child, file: str) -> None:
+        """--reload: the old code must answer no more; the successor starts meanwhile."""
+        if child.state == "leaving" or self.stopping:
+            return
+        self.log.info(f"{_shown(file)} has changed: restarting the worker (pid:{child.pid})")
+        child.place.due = 0.0
+        child.place.failures = 0
+        if child.place.child is child:
+            child.place.child = None
+        self._dismiss(child)
+
+    # --- leaving
+
+    def _dismiss(self, child: Child) -> None:
+        """Gracefully: it finishes what it has."""
+        if child.state != "leaving":
+            child.state = "leaving"
+            child.kill_at = monotonic() + self.settings.graceful_timeout
+            _kill(child.pid, signal.SIGTERM)
+
+    def _stop(self, how: int, within: float) -> None:
+        self.stopping = True
+        self.places.clear()
+        deadline = monotonic() + within
+        for child in self.children.values():
+            child.state = "leaving"
+            if not child.aborted:
+                child.kill_at = min(child.kill_at or deadline, deadline)
+            _kill(child.pid, how)
+
+    def _resize(self, count: int) -> None:
+        """TTIN and TTOU. The oldest leave first."""
+        if self.stopping:
+            return
+        count = max(1, min(count, self.settings.slots[1]))
+        while len(self.places) < count:
+            self.places.append(Place())
+        self.places.sort(key=lambda place: place.child.born if place.child else 0.0)
+        for place in self.places[: len(self.places) - count]:
+            self.places.remove(place)
+            for child in (place.child, place.successor):
+                if child is not None:
+                    self._dismiss(child)
+
+    def _may_recycle(self) -> bool:
+        """One at a time: with all at once there would be moments with nobody to serve."""
+        return bool(self.free) and not any(place.successor for place in self.places)
+
+    def _recycle(self) -> None:
+        """Where there is no free slot for a successor, the old one has to leave first."""
+        if self.free or self.stopping:
+            return
+        if any(child.state == "leaving" for child in self.children.values()):
+            return
+        for child in self.children.values():
+            if child.recycle and child.place.successor is None:
+                child.place.due = 0.0
+                self._dismiss(child)
+                return
+
+    def _reopen(self) -> None:
+        self.log.reopen()
+        for child in self.children.values():
+            if child.state != "booting":  # its ears may not be open yet
+                _kill(child.pid, signal.SIGUSR1)
+
+    # --- death
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self.children.pop(pid, None)
+            if child is not None:
+                self._bury(child, status)
+
+    def _bury(self, child: Child, status: int) -> None:
+        for message in self._last_words(child):
+            if message["type"] == "failed":
+                child.reason = message
+        code, killed_by = (-1, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
+        slot = child.slot
+        slot.state = scoreboard.FREE
+        self.free.append(slot.number)
+        self.channel.send(
+            {
+                "type": "exited",
+                "slot": slot.number,
+                "pid": child.pid,
+                "code": code,
+                "signal": killed_by,
+                "cause": slot.cause,
+            }
+        )
+        place = child.place
+        planned = child.state == "leaving"
+        if place.child is child:
+            place.child, place.successor = place.successor, None
+        elif place.successor is child:
+            place.successor = None
+        if planned or self.stopping:
+            return
+        self._on_failure(child, code, killed_by)
+
+    def _last_words(self, child: Child) -> Iterable[dict[str, Any]]:
+        """What it had said before it ended, and nobody has heard yet."""
+        sock = child.channel.sock
+        try:
+            self.poll.unregister(sock)
+        except KeyError:
+            pass
+        sock.setblocking(False)
+        messages = child.channel.receive() or []
+        sock.close()
+        return messages
+
+    def _on_failure(self, child: Child, code: int, killed_by: int) -> None:
+        """Nobody had asked it to leave."""
+        why = self._why(child, code, killed_by)
+        if not self.was_ready:
+            if child.reason is not None:
+                self._report_failure(child.reason["code"], child.reason["message"])
+            else:
+                self._report_failure(loader.IMPORT_FAILED, f"Worker (pid:{child.pid}) {why}")
+            self._stop(signal.SIGTERM, QUICK_STOP)
+            return
+        now = monotonic()
+        delay = child.place.note_end(now - child.born, now)
+        again = f"the next one starts in {delay:.1f} s" if delay else "starting another"
+        line = f"Worker (pid:{child.pid}) {why}; {again}"
+        if child.reason is not None and child.reason["message"] != self.last_failure:
+            self.last_failure = child.reason["message"]
+            line += f"\n{self.last_failure}"  # once, not with each attempt
+        self.log.error(line)
+
+    def _why(self, child: Child, code: int, killed_by: int) -> str:
+        if child.reason is not None:
+            lines = [line for line in child.reason["message"].splitlines() if line and not line[0].isspace()]
+            return f"could not load the application: {lines[-1] if lines else '?'}"
+        doing = " while it was booting" if child.state == "booting" else ""
+        if child.aborted:
+            return f"was ended after its timeout{doing}"
+        if killed_by == signal.SIGKILL:
+            return f"was sent SIGKILL!{doing} Perhaps out of memory?"
+        if killed_by:
+            return f"was killed by {_signal_name(killed_by)}{doing}"
+        return f"exited with code {code}{doing}"
+
+    def _report_failure(self, code: int, message: str) -> None:
+        """The first boot failed: the master says it to the user."""
+        self.exit_code = code
+        self.channel.send({"type": "failed", "code": code, "message": message})
+
+
+class _dying_with_master:
+    """While the import of the application keeps us from reading the channel: the kernel tells us of the master's death."""
+
+    def __enter__(self) -> None:
+        _prctl_death_signal(signal.SIGTERM)
+
+    def __exit__(self, *_: object) -> None:
+        _prctl_death_signal(0)
+
+
+def _prctl_death_signal(number: int) -> None:
+    try:
+        ctypes.CDLL(None).prctl(1, int(number))  # 1: PR_SET_PDEATHSIG
+    except (OSError, AttributeError):
+        pass
+
+
+def _kill(pid: int, number: int) -> None:
+    """Children that we have not reaped keep their pid: nobody else can be hit."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _shown(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -1,0 +1,92 @@
+"""What an arbiter knows of its workers, and how processes talk that are not in a hurry: JSON lines."""
+
+from __future__ import annotations
+
+import json
+import socket
+from time import monotonic
+from typing import Any
+
+from . import scoreboard
+
+# Of a replacement after a failure: at once, then doubling from the first to the last; forgotten after a good life.
+# Seconds.
+BACK_OFF_FIRST, BACK_OFF_LAST, GOOD_LIFE = 0.1, 10.0, 10.0
+
+
+class Channel:
+    """The control channel, not blocking to read: JSON lines."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._rest = b""
+
+    def send(self, message: dict[str, Any]) -> None:
+        """A message that does not get through is lost: the end of the channel is noticed when reading."""
+        try:
+            self.sock.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            pass
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """The messages that are there (waits for the first bytes); None at the end."""
+        try:
+            data = self.sock.recv(65536)
+        except InterruptedError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+class Child:
+    """One worker process, as its arbiter sees it. `state`: booting, ready, or leaving (told to end)."""
+
+    __slots__ = (
+        "aborted",
+        "born",
+        "channel",
+        "kill_at",
+        "pid",
+        "place",
+        "ready_at",
+        "reason",
+        "recycle",
+        "slot",
+        "state",
+    )
+
+    def __init__(self, pid: int, slot: scoreboard.Slot, channel: Channel, place: Place) -> None:
+        self.pid = pid
+        self.slot = slot
+        self.channel = channel
+        self.place = place
+        self.state = "booting"
+        self.born = monotonic()
+        self.ready_at = 0.0
+        self.kill_at = 0.0  # SIGKILL then; 0: not planned
+        self.aborted = False
+        self.recycle = False
+        self.reason: dict[str, Any] | None = None  # its own report of why it could not boot
+
+
+class Place:
+    """One of the `workers` that there should be. Survives its tenants, and remembers how they fared."""
+
+    __slots__ = ("child", "due", "failures", "successor")
+
+    def __init__(self) -> None:
+        self.child: Child | None = None
+        self.successor: Child | None = None
+        self.failures = 0
+        self.due = 0.0
+
+    def note_end(self, lived: float, now: float) -> float:
+        """After a tenant's unplanned end: how long the place stays empty."""
+        self.failures = 1 if lived >= GOOD_LIFE else self.failures + 1
+        delay = 0.0 if self.failures == 1 else min(BACK_OFF_LAST, BACK_OFF_FIRST * 2 ** (self.failures - 2))
+        self.due = now + delay
+        return delay

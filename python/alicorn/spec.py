@@ -1,0 +1,50 @@
+"""What a worker is started with: the master's settings, and what the arbiter adds for the child that it has forked."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Callable, NamedTuple
+
+from .log import Log
+from .scoreboard import Scoreboard, Slot
+
+
+class Settings(NamedTuple):
+    """What the master's start message says."""
+
+    app: str
+    generation: int
+    slots: tuple[int, int]
+    links: list[str]
+    secret: str
+    workers: int = 1
+    threads: int = 1
+    timeout: float = 30
+    graceful_timeout: float = 30
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    preload: bool = False
+    reload: bool = False
+    reload_extra_files: list[str] = []  # noqa: RUF012 (never changed)
+    chdir: str = ""
+    env: list[str] = []  # noqa: RUF012 (never changed)
+    errorlog: str = "-"
+    loglevel: str = "info"
+    server_software: str = "alicorn"
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Settings:
+        """Unknown fields are left out: a newer master may say more."""
+        return cls(**{name: message[name] for name in cls._fields if name in message})
+
+
+class Spec(NamedTuple):
+    """What the arbiter hands to the child that it has forked."""
+
+    settings: Settings
+    log: Log
+    board: Scoreboard
+    slot: Slot
+    pipe: socket.socket
+    arbiter_pid: int
+    app: Callable[..., Any] | None
