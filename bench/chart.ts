@@ -13,7 +13,7 @@ const barMax = width - labelWidth - valueWidth - 2 * margin;
 
 // A picture in <img> follows the reader's colour scheme, and not the page's: mid-range colours stay legible either way.
 const style = `
-  text { font: 13px system-ui, sans-serif; fill: #424a53 }
+  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #424a53 }
   .title { font-weight: 600; fill: #1f2328 }
   .note { font-size: 12px; fill: #656d76 }
   .value { font-variant-numeric: tabular-nums }

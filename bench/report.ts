@@ -110,7 +110,7 @@ function settingsOf({ cases }: Results): string[] {
 function laneSettings(lane: LaneResult): string {
   const tried = lane.probes.map(({ variant, load, figure, error }) => {
     const threads = load.match(/wrk (-t\d)/)?.[1];
-    return `${variant}${threads ? ` (wrk ${threads})` : ""}: ${error ? `failed, ${error.split("\n")[0]}` : Number(figure?.toPrecision(3))}`;
+    return `${variant}${threads ? ` (wrk ${threads})` : ""}: ${[figure && Number(figure.toPrecision(3)), error?.split("\n")[0]].filter(Boolean).join(", ")}`;
   });
   const commands = lane.commands.map(({ argv, files }) =>
     [argv.join(" "), ...files.map(({ path, text }) => `# ${path}\n${text}`)].join("\n"),

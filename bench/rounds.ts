@@ -12,7 +12,7 @@ import type { Load, Target } from "./load/load.ts";
 import { cpuBetween } from "./measure.ts";
 import { advantage, medians } from "./metrics.ts";
 import { Server } from "./process.ts";
-import type { CaseResult, LaneResult, Probe, Round } from "./results.ts";
+import type { CaseResult, LaneResult, Round } from "./results.ts";
 import type { Command, Place, Variant } from "./servers/contender.ts";
 import { missing, type Tools } from "./tools.ts";
 import type { Workplace } from "./workplace.ts";
@@ -75,6 +75,23 @@ function emptyResult(lane: Lane, tools: Tools): LaneResult {
   return { name, ours, ...(absent ? { absent } : {}), probes: [], commands: [], rounds: [], medians: {} };
 }
 
+/** A variant under a load, and how it did. */
+interface Candidate {
+  variant: Variant;
+  load: Load;
+  figure: number;
+  /** Without errors: goes before any with. */
+  clean: boolean;
+}
+
+/** Where variants are tried, and where it is noted. */
+interface Search {
+  one: Case;
+  loads: readonly Load[];
+  result: LaneResult;
+  settings: RoundSettings;
+}
+
 // The best variant under the first load, then the best load for it. `absent` says why when none works.
 async function choose(
   one: Case,
@@ -82,37 +99,25 @@ async function choose(
   result: LaneResult,
   settings: RoundSettings,
 ): Promise<Entrant | undefined> {
-  const { variants } = lane.contender;
-  const [variant] = variants;
-  const [firstLoad, ...otherLoads] = lane.loads;
-  if (!variant || !firstLoad) throw new Error(`${one.id}: ${result.name} has no variant or no load`);
-  if (variants.length === 1 && otherLoads.length === 0) return { result, variant, load: firstLoad };
-  let best: { variant: Variant; load: Load; figure: number } | undefined;
-  const better = (figure: number) => best === undefined || advantage(one.judge, figure, best.figure) > 1;
-  for (const tried of variants) {
-    // The other load shows best on the variant that is the best so far, whose server is up already.
-    const found = await probe(one, tried, lane.loads, settings, (figure) => better(figure));
-    result.probes.push(...found.probes);
-    for (const { load, figure } of found.figures) if (better(figure)) best = { variant: tried, load, figure };
-  }
-  if (best === undefined)
-    result.absent = `did not start: ${result.probes.find((each) => each.error)?.error ?? "no figures"}`;
-  return best && { result, variant: best.variant, load: best.load };
+  const { contender, loads } = lane;
+  const [variant] = contender.variants;
+  const [load] = loads;
+  if (!variant || !load) throw new Error(`${one.id}: ${result.name} has no variant or no load`);
+  if (contender.variants.length === 1 && loads.length === 1) return { result, variant, load };
+  let best: Candidate | undefined;
+  for (const tried of contender.variants) best = await probe({ one, loads, result, settings }, tried, best);
+  if (best) return { result, variant: best.variant, load: best.load };
+  result.absent = `did not start: ${result.probes.find((each) => each.error)?.error ?? "no figures"}`;
+  return undefined;
 }
 
-interface ProbeFindings {
-  probes: Probe[];
-  figures: { load: Load; figure: number }[];
-}
-
+// Tries `variant`, with the other loads too when it is the best so far; gives the best so far.
 async function probe(
-  one: Case,
+  { one, loads, result, settings }: Search,
   variant: Variant,
-  loads: readonly Load[],
-  settings: RoundSettings,
-  promising: (figure: number) => boolean,
-): Promise<ProbeFindings> {
-  const found: ProbeFindings = { probes: [], figures: [] };
+  before: Candidate | undefined,
+): Promise<Candidate | undefined> {
+  let best = before;
   let server: Server | undefined;
   try {
     const target = await start(one, variant, settings);
@@ -120,28 +125,31 @@ async function probe(
     for (const load of loads) {
       const { figures, errors } = await measure(target, load, probeSeconds);
       const figure = figures[one.judge];
-      found.probes.push({
+      const error = errors.length > 0 ? { error: errors.join("; ") } : {};
+      result.probes.push({
         variant: variant.label,
         load: load.label,
         ...(figure === undefined ? {} : { figure }),
-        ...(errors.length > 0 ? { error: errors.join("; ") } : {}),
+        ...error,
       });
-      if (figure === undefined || errors.length > 0) break;
-      const worthwhile = promising(figure);
-      found.figures.push({ load, figure });
-      if (!worthwhile) break;
+      if (figure === undefined) break;
+      const candidate = { variant, load, figure, clean: errors.length === 0 };
+      if (best && !isBetter(one, candidate, best)) break;
+      best = candidate;
     }
   } catch (error) {
-    found.probes.push({
-      variant: variant.label,
-      load: "",
-      error: error instanceof Error ? error.message : String(error),
-    });
+    result.probes.push({ variant: variant.label, load: "", error: messageOf(error) });
   } finally {
     await server?.stop();
   }
-  return found;
+  return best;
 }
+
+function isBetter(one: Case, a: Candidate, b: Candidate): boolean {
+  return a.clean === b.clean ? advantage(one.judge, a.figure, b.figure) > 1 : a.clean;
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A server that runs, and how it was started. */
 interface Started extends Target {
@@ -180,7 +188,9 @@ async function runRounds(one: Case, entrants: Entrant[], settings: RoundSettings
     for (const entrant of [...entrants.slice(turn), ...entrants.slice(0, turn)]) {
       if (one.fresh) await bringUp(one, entrant, settings);
       if (!entrant.running) continue;
-      const measured = await measure(entrant.running, entrant.load, settings.seconds);
+      const measured = await measure(entrant.running, entrant.load, settings.seconds).catch(
+        (error: unknown): Round => ({ figures: {}, errors: [messageOf(error)] }),
+      );
       entrant.result.rounds.push(measured);
       settings.say(`  ${round + 1}/${settings.rounds} ${line(one, entrant.result.name, measured)}`);
       if (one.fresh) await takeDown(entrant);
@@ -196,7 +206,7 @@ async function bringUp(one: Case, entrant: Entrant, settings: RoundSettings): Pr
     entrant.running = running;
     entrant.result.commands = commands;
   } catch (error) {
-    entrant.result.absent = `did not start: ${error instanceof Error ? error.message : String(error)}`;
+    entrant.result.absent = `did not start: ${messageOf(error)}`;
     settings.say(`  ${entrant.result.name}: ABSENT, ${entrant.result.absent}`);
   }
 }

@@ -7,7 +7,6 @@ that the loop reads; the loop waits for events and for the next deadline, and do
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import select
@@ -18,8 +17,10 @@ from time import monotonic
 from typing import Any, Callable, Iterable
 
 from . import loader, scoreboard
+from .child import BACK_OFF_FIRST, Channel, Child, Place, why_it_ended
 from .log import Log, flush_standard_streams
-from .worker import Settings, Spec
+from .process import dying_with_parent, kill
+from .spec import Settings, Spec
 
 SCOREBOARD_FD = 3
 # Between SIGABRT, which makes a stuck worker show its stack, and SIGKILL, seconds.
@@ -73,7 +74,7 @@ class Arbiter:
         if self.settings.reload:
             self.log.warning("--preload is ignored with --reload")
             return True
-        with _dying_with_master():
+        with dying_with_parent():
             try:
                 self.app = loader.load(self.settings.app)
             except loader.LoadError as error:
@@ -116,9 +117,9 @@ class Arbiter:
     def _next_deadline(self) -> float:
         deadlines = [self.rss_due]
         deadlines += [child.kill_at for child in self.children.values() if child.kill_at]
-        deadlines += [self._expires(child) for child in self.children.values() if self._is_watched(child)]
+        deadlines += [self._look_at(child) for child in self.children.values() if self._is_watched(child)]
         if not self.stopping and self.free:
-            deadlines += [place.due for place in self.places if place.child is None]
+            deadlines += [place.due for place in self.places if place.child is None or place.child.recycle]
         return min(deadlines)
 
     def _check(self) -> None:
@@ -128,7 +129,7 @@ class Arbiter:
                 child.kill_at = 0.0
                 if not child.aborted:
                     self.log.error(f"Worker (pid:{child.pid}) did not leave in time: SIGKILL")
-                _kill(child.pid, signal.SIGKILL)
+                kill(child.pid, signal.SIGKILL)
             elif self._is_watched(child) and now >= self._expires(child):
                 self._abort(child, now)
         if now >= self.rss_due:
@@ -141,7 +142,9 @@ class Arbiter:
         """Starts what is missing. Not None in the child."""
         now = monotonic()
         for place in self.places:
-            if (place.child is None and place.due <= now and self.free) or (place.successor is None and place.child is not None and place.child.recycle and self._may_recycle()):
+            if place.due > now or not self.free:
+                continue
+            if place.child is None or (place.child.recycle and self._may_recycle()):
                 spec = self._fork(place)
                 if spec is not None:
                     return spec
@@ -156,6 +159,11 @@ class Arbiter:
     def _expires(self, child: Child) -> float:
         """When the worker counts as stuck, should it give no sign of life before."""
         return self._alive_at(child) + self.settings.timeout
+
+    def _look_at(self, child: Child) -> float:
+        """When to look again. An idle worker may begin a request at any time, which nobody tells us."""
+        is_idle = child.state == "ready" and self.settings.threads == 1 and child.slot.started == 0
+        return monotonic() + self.settings.timeout / 8 if is_idle else self._expires(child)
 
     def _alive_at(self, child: Child) -> float:
         if child.state == "booting":
@@ -173,7 +181,7 @@ class Arbiter:
         self.log.critical(
             f"WORKER TIMEOUT (pid:{child.pid}): {took:.1f} s {what} (--timeout {self.settings.timeout:g})"
         )
-        _kill(child.pid, signal.SIGABRT)
+        kill(child.pid, signal.SIGABRT)
 
     # --- birth
 
@@ -185,7 +193,11 @@ class Arbiter:
         flush_standard_streams()
         # The child must not act on a signal with the arbiter's handlers; it opens its ears itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            return self._not_forked(place, slot, (ours, theirs), error)
         if pid == 0:
             slot.pid = os.getpid()
             self._leave_behind(ours)
@@ -203,6 +215,17 @@ class Arbiter:
         self.log.info(f"Booting worker with pid: {pid}")
         self.channel.send({"type": "booting", "slot": number, "pid": pid})
         return None
+
+    def _not_forked(
+        self, place: Place, slot: scoreboard.Slot, ends: tuple[socket.socket, socket.socket], error: OSError
+    ) -> None:
+        """The machine has no room for another process now."""
+        for end in ends:
+            end.close()
+        slot.state = scoreboard.FREE
+        self.free.append(slot.number)
+        delay = place.note_end(0.0, monotonic()) or BACK_OFF_FIRST
+        self.log.error(f"Cannot start a worker: {error}; trying again in {delay:.1f} s")
 
     def _leave_behind(self, ours: socket.socket) -> None:
         """In the child: closes what is the arbiter's, so that nobody's end is hidden by a copy in a sibling."""
@@ -296,7 +319,7 @@ class Arbiter:
         if child.state != "leaving":
             child.state = "leaving"
             child.kill_at = monotonic() + self.settings.graceful_timeout
-            _kill(child.pid, signal.SIGTERM)
+            kill(child.pid, signal.SIGTERM)
 
     def _stop(self, how: int, within: float) -> None:
         self.stopping = True
@@ -306,7 +329,7 @@ class Arbiter:
             child.state = "leaving"
             if not child.aborted:
                 child.kill_at = min(child.kill_at or deadline, deadline)
-            _kill(child.pid, how)
+            kill(child.pid, how)
 
     def _resize(self, count: int) -> None:
         """TTIN and TTOU. The oldest leave first."""
@@ -324,7 +347,7 @@ class Arbiter:
 
     def _may_recycle(self) -> bool:
         """One at a time: with all at once there would be moments with nobody to serve."""
-        return bool(self.free) and not any(place.successor for place in self.places)
+        return not any(place.successor for place in self.places)
 
     def _recycle(self) -> None:
         """Where there is no free slot for a successor, the old one has to leave first."""
@@ -342,7 +365,7 @@ class Arbiter:
         self.log.reopen()
         for child in self.children.values():
             if child.state != "booting":  # its ears may not be open yet
-                _kill(child.pid, signal.SIGUSR1)
+                kill(child.pid, signal.SIGUSR1)
 
     # --- death
 
@@ -400,7 +423,7 @@ class Arbiter:
 
     def _on_failure(self, child: Child, code: int, killed_by: int) -> None:
         """Nobody had asked it to leave."""
-        why = self._why(child, code, killed_by)
+        why = why_it_ended(child, code, killed_by)
         if not self.was_ready:
             if child.reason is not None:
                 self._report_failure(child.reason["code"], child.reason["message"])
@@ -417,55 +440,10 @@ class Arbiter:
             line += f"\n{self.last_failure}"  # once, not with each attempt
         self.log.error(line)
 
-    def _why(self, child: Child, code: int, killed_by: int) -> str:
-        if child.reason is not None:
-            lines = [line for line in child.reason["message"].splitlines() if line and not line[0].isspace()]
-            return f"could not load the application: {lines[-1] if lines else '?'}"
-        doing = " while it was booting" if child.state == "booting" else ""
-        if child.aborted:
-            return f"was ended after its timeout{doing}"
-        if killed_by == signal.SIGKILL:
-            return f"was sent SIGKILL!{doing} Perhaps out of memory?"
-        if killed_by:
-            return f"was killed by {_signal_name(killed_by)}{doing}"
-        return f"exited with code {code}{doing}"
-
     def _report_failure(self, code: int, message: str) -> None:
         """The first boot failed: the master says it to the user."""
         self.exit_code = code
         self.channel.send({"type": "failed", "code": code, "message": message})
-
-
-class _dying_with_master:
-    """While the import of the application keeps us from reading the channel: the kernel tells us of the master's death."""
-
-    def __enter__(self) -> None:
-        _prctl_death_signal(signal.SIGTERM)
-
-    def __exit__(self, *_: object) -> None:
-        _prctl_death_signal(0)
-
-
-def _prctl_death_signal(number: int) -> None:
-    try:
-        ctypes.CDLL(None).prctl(1, int(number))  # 1: PR_SET_PDEATHSIG
-    except (OSError, AttributeError):
-        pass
-
-
-def _kill(pid: int, number: int) -> None:
-    """Children that we have not reaped keep their pid: nobody else can be hit."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _shown(path: str) -> str:

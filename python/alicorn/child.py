@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from time import monotonic
 from typing import Any
 
 from . import scoreboard
+from .process import signal_name
 
 # Of a replacement after a failure: at once, then doubling from the first to the last; forgotten after a good life.
 # Seconds.
@@ -90,3 +92,18 @@ class Place:
         delay = 0.0 if self.failures == 1 else min(BACK_OFF_LAST, BACK_OFF_FIRST * 2 ** (self.failures - 2))
         self.due = now + delay
         return delay
+
+
+def why_it_ended(child: Child, code: int, killed_by: int) -> str:
+    """For "Worker (pid:N) …"."""
+    if child.reason is not None:
+        lines = [line for line in child.reason["message"].splitlines() if line and not line[0].isspace()]
+        return f"could not load the application: {lines[-1] if lines else '?'}"
+    doing = " while it was booting" if child.state == "booting" else ""
+    if child.aborted:
+        return f"was ended after its timeout{doing}"
+    if killed_by == signal.SIGKILL:
+        return f"was sent SIGKILL!{doing} Perhaps out of memory?"
+    if killed_by:
+        return f"was killed by {signal_name(killed_by)}{doing}"
+    return f"exited with code {code}{doing}"

@@ -13,7 +13,8 @@ from .response import Cancelled, Response
 if TYPE_CHECKING:
     from .worker import Worker
 
-# While a response waits for its client, the arbiter must not take the worker for stuck: a sign of life this often, seconds.
+# While a response waits for its client, the arbiter must not take the worker for stuck: a sign of life so often,
+# seconds.
 SIGN_OF_LIFE = 1.0
 
 

@@ -1,4 +1,4 @@
-"""From `module:variable` or `module:factory(arguments)` to the application, and from its failure to a message that helps."""
+"""From `module:variable` or `module:factory(arguments)` to the application, or to a message that helps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .log import short_traceback
 IMPORT_FAILED = 3
 NO_APPLICATION = 4
 
-# Looked for, in this order, in a module that is given without a variable: Gunicorn's name, and Flask's and Bottle's habit.
+# Looked for, in this order, in a module that is given without a variable: Gunicorn's name, and most people's habit.
 default_names = ("application", "app")
 
 

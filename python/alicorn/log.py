@@ -1,4 +1,4 @@
-"""The error log, in Gunicorn's line format, which other tools parse: `[2026-11-24 09:22:34 +0000] [PID] [LEVEL] msg`."""
+"""The error log, in Gunicorn's line format, which other tools parse: `[2026-11-24 09:22:34 +0000] [PID] [LEVEL] …`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Log:
 
 
 class ErrorStream(io.TextIOBase):
-    """`wsgi.errors`: a text stream into the log. Whole lines go out at once, so that those of several workers do not mix."""
+    """`wsgi.errors`: a text stream into the log. Lines go out whole, so that those of several workers do not mix."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

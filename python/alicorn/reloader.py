@@ -29,7 +29,7 @@ POLL = 0.5
 
 
 class Watched:
-    """Which files count: those of loaded modules, those named, and Python files beside them in the application's folder."""
+    """Which files count: those of loaded modules, those named, and Python files beside them in the app's folder."""
 
     def __init__(self, folder: str, extra: Iterable[str]) -> None:
         self.folder = os.path.realpath(folder)

@@ -1,4 +1,4 @@
-"""A worker process with several threads: the main thread reads the links and feeds a pool; each pool thread answers by itself.
+"""A worker process with several threads: the main thread reads the links and feeds a pool, whose threads answer.
 
 Signals, links and the scoreboard's heartbeat stay with the main thread. A pool thread that has an answer sends it
 together with what other threads have meanwhile laid down, so that no thread waits for another's write.

@@ -7,7 +7,6 @@ while, and after a slow one the worker looks whether the web workers have taken 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import faulthandler
 import gc
@@ -16,7 +15,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections import deque
 from time import monotonic
@@ -24,7 +22,7 @@ from typing import Any
 
 from . import loader, protocol, scoreboard, wsgi
 from .link import Link
-from .log import flush_standard_streams
+from .process import die_with_parent, leave_now
 from .spec import Settings, Spec
 
 # One read. Larger than the default buffer of a Unix socket, so that it takes all there is.
@@ -74,7 +72,7 @@ class Worker:
     def run(self) -> int:
         """From the fork to the exit code."""
         self._listen_to_signals()
-        _die_with_parent(self.arbiter_pid)
+        die_with_parent(self.arbiter_pid)
         if not self._load():
             return 1
         self._open_links()
@@ -148,7 +146,7 @@ class Worker:
 
     def _on_term(self, *_: object) -> None:
         if self.booting:
-            _leave_now()
+            leave_now()
         self.stop_asked = True
         self.slot.state = scoreboard.DRAINING  # at once, though DRAINING follows only after what runs now
         self.wake()
@@ -156,7 +154,7 @@ class Worker:
             self._bound()
 
     def wake(self) -> None:
-        """Ends the loop's waiting. Handlers do it too, because asyncio in an application resets the wake-up descriptor."""
+        """Ends the loop's waiting. Handlers do it too: asyncio in an application resets the wake-up descriptor."""
         try:
             os.write(self.wake_write, b"w")
         except BlockingIOError:
@@ -165,7 +163,7 @@ class Worker:
     def _on_quit(self, *_: object) -> None:
         """Ends what runs, but lets it clean up: raised in the middle of it."""
         if self.booting:
-            _leave_now()
+            leave_now()
         self.gateway.quitting = True
         raise SystemExit(0)
 
@@ -388,18 +386,3 @@ def _empty(fd: int) -> None:
             pass
     except BlockingIOError:
         pass
-
-
-def _leave_now() -> None:
-    flush_standard_streams()
-    os._exit(0)
-
-
-def _die_with_parent(arbiter_pid: int) -> None:
-    """Linux tells a child that its parent has died, also when the child is too busy to read the pipe."""
-    try:
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
-    except (OSError, AttributeError):
-        return
-    if os.getppid() != arbiter_pid:  # died before we asked
-        sys.exit(0)

@@ -95,7 +95,7 @@ class Gateway:
         source = None
         try:
             if flags & protocol.BODY_IN_FILE:
-                environ["wsgi.input"] = source = open(body, "rb")
+                environ["wsgi.input"] = source = open(body, "rb")  # noqa: SIM115
             else:
                 environ["wsgi.input"] = io.BytesIO(body)
             if self.script_name:

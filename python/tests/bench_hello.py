@@ -1,4 +1,4 @@
-"""CPU µs per "hello" request in a worker, with batches as a busy web worker sends them: `python python/tests/bench_hello.py`.
+"""CPU µs per "hello" request in a worker, batched as by a busy web worker: `python python/tests/bench_hello.py`.
 
 Counts the worker's own user and system time (from /proc), so that the driver's share is left out.
 """

@@ -7,6 +7,7 @@
  */
 import type { Log } from "../base/log.ts";
 import type { Timed, Timers } from "../base/timers.ts";
+import { monotonicSeconds } from "../net/libc.ts";
 import type { Scoreboard } from "../shm/scoreboard.ts";
 import { AppFailure, type Call } from "./call.ts";
 import type { Link } from "./link.ts";
@@ -216,6 +217,6 @@ export class Dispatcher implements Timed {
   }
 }
 
-// CLOCK_MONOTONIC, as Python's time.monotonic(): `performance.now()` counts from the process's own start.
-const startMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+// The clock of the scoreboard, at the cost of the process's own.
+const startMs = monotonicSeconds() * 1000 - performance.now();
 const monotonicMs = (): number => startMs + performance.now();

@@ -50,6 +50,10 @@ export interface ServerEngine {
   sendHead(stream: StreamId, head: ResponseHead, end: boolean, date: string): void;
   /** Returns how many more bytes the stream takes now; 0: wait for "writable". HTTP/1 always takes more. */
   sendData(stream: StreamId, bytes: Uint8Array, end: boolean): number;
+  /** Between sendHead and the body's end: is the body sent as it is, without framing of the engine's around it? */
+  readonly plainBody: boolean;
+  /** The transport itself sends the next `count` bytes of a plain body, right behind the output so far. */
+  noteSent(stream: StreamId, count: number, end: boolean): void;
   /** The response cannot be completed: make sure that it does not look complete. */
   sendReset(stream: StreamId): void;
   /** What was wrong with the last response, for the log; its connection closes. */

@@ -20,6 +20,8 @@ const signatures = {
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+  sendfile: { args: ["i32", "i32", "ptr", "u64"], returns: "i64" },
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
@@ -212,4 +214,30 @@ export function readCached(fd: number, into: Uint8Array, length: number, offset:
   iovec[0] = BigInt(ptr(into));
   iovec[1] = BigInt(length);
   return preadv2(fd, iovecAt, 1, offset, rwfNowait);
+}
+
+const clockMonotonic = 1;
+
+/** Seconds of CLOCK_MONOTONIC, which all processes of the machine share; the runtime's own clocks begin with the process. */
+export function monotonicSeconds(): number {
+  const time = new BigInt64Array(2);
+  checked("clock_gettime", libc.clock_gettime(clockMonotonic, ptr(time)));
+  const [seconds = 0n, nanoseconds = 0n] = time;
+  return Number(seconds) + Number(nanoseconds) / 1e9;
+}
+
+const sendfileOffset = new BigInt64Array(1);
+const sendfileOffsetAt = ptr(sendfileOffset);
+
+/**
+ * Sends up to `length` bytes of a file from `offset` into a socket, without copying them. Returns how many;
+ * 0: the file has ended; -1: the socket takes nothing now. Throws SystemError: EPIPE, ECONNRESET …
+ */
+export function sendFile(socket: number, file: number, offset: number, length: number): number {
+  sendfileOffset[0] = BigInt(offset);
+  const sent = Number(libc.sendfile(socket, file, sendfileOffsetAt, BigInt(length)));
+  if (sent >= 0) return sent;
+  const errno = read.i32(libc.__errno_location() as Pointer, 0);
+  if (errno === constants.errno.EAGAIN) return -1;
+  throw new SystemError("sendfile", errno);
 }

@@ -1,6 +1,8 @@
 /** TCP and Unix stream sockets without encryption, on the runtime's raw sockets. */
 import "../base/bytes.ts";
+import { readSync } from "node:fs";
 import type { Socket, SocketHandler } from "bun";
+import { sendFile } from "./libc.ts";
 import type { Piece, Transport, TransportHandler } from "./transport.ts";
 
 // Small pieces are gathered here, so that a response of a head and a body is one system call. One per process: filled and
@@ -8,6 +10,7 @@ import type { Piece, Transport, TransportHandler } from "./transport.ts";
 const gather = Buffer.allocUnsafeSlow(256 * 1024);
 // A piece of this size is written from where it lies: a system call is cheaper than copying it.
 const direct = 64 * 1024;
+const probeBytes = 4096;
 
 export class PlainTransport implements Transport {
   readonly #socket: Socket<PlainTransport>;
@@ -64,8 +67,26 @@ export class PlainTransport implements Transport {
     }
     const rest = bytes.subarray(sent, length);
     this.#kept ??= [];
-    this.#kept.push(scratch ? rest.slice() : rest);
+    // Not `slice`, which for a Buffer is a view of the same memory.
+    this.#kept.push(scratch ? new Uint8Array(rest) : rest);
     this.unsent += rest.length;
+  }
+
+  sendFile(fd: number, offset: number, length: number): number {
+    let sent: number;
+    try {
+      sent = sendFile((this.#socket as { fd?: number }).fd ?? -1, fd, offset, length);
+    } catch {
+      // The peer has gone in the middle; `onClose` follows.
+      this.#socket.terminate();
+      return 0;
+    }
+    if (sent >= 0) return sent;
+    // The runtime tells of room again only after a write of its own that did not fit.
+    const piece = Buffer.allocUnsafeSlow(Math.min(length, probeBytes));
+    const got = readSync(fd, piece, 0, piece.length, offset);
+    if (got > 0) this.#send(piece, got, false);
+    return got;
   }
 
   /** The kernel has room again. */

@@ -9,6 +9,11 @@ export interface Transport {
    * it has room; give nothing large before `onDrain`. Bytes given may be kept: do not change them until `onDrain`.
    */
   write(pieces: readonly Piece[]): boolean;
+  /**
+   * Sends a part of a file without copying it, where the transport can; only while nothing is kept. Returns how many bytes are on
+   * their way: fewer than asked for if the kernel's buffer is full (then `unsent` is not 0) or the file has ended (then it is).
+   */
+  sendFile?(fd: number, offset: number, length: number): number;
   /** Bytes that `write` has kept. */
   readonly unsent: number;
   /** Stops reading: the peer feels it through TCP's window. */

@@ -40,7 +40,7 @@ export class BodyBuffer implements RequestBody {
     }
     // A body that comes in one piece is passed on as it is; what has to wait for more is copied, so that it does not hold a whole read.
     if (this.#fd >= 0) writeSync(this.#fd, bytes);
-    else if (bytes.length > 0) this.#pieces.push(last && this.#length === 0 ? bytes : bytes.slice());
+    else if (bytes.length > 0) this.#pieces.push(last && this.#length === 0 ? bytes : new Uint8Array(bytes));
     this.#length += bytes.length;
     if (last) this.#finish();
   }

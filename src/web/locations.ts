@@ -4,7 +4,7 @@ import type { Location } from "./pipeline.ts";
 /** Finds the location of a normalised path. "/" must be among the prefixes. */
 export type FindLocation = (uri: string) => Location;
 
-/** Built once per configuration from prefix → location. */
+/** Built once per configuration from prefix → location; a prefix that ends with a slash also matches the path without it. */
 export function prefixLocations(table: readonly (readonly [prefix: string, location: Location])[]): FindLocation {
   const longestFirst = [...table].sort(([a], [b]) => b.length - a.length);
   const last = longestFirst.pop();
@@ -12,7 +12,9 @@ export function prefixLocations(table: readonly (readonly [prefix: string, locat
   const [, fallback] = last;
   if (longestFirst.length === 0) return () => fallback;
   return (uri) => {
-    for (const [prefix, location] of longestFirst) if (uri.startsWith(prefix)) return location;
+    for (const [prefix, location] of longestFirst) {
+      if (uri.startsWith(prefix) || (uri.length === prefix.length - 1 && prefix.startsWith(uri))) return location;
+    }
     return fallback;
   };
 }

@@ -17,7 +17,7 @@ export interface Found {
 }
 
 /** Files above this are sent from their descriptor. */
-const maxKeptBytes = 2 * 1024 * 1024;
+const maxKeptBytes = 64 * 1024;
 /** Files up to this are read at once even where there is no room to keep them: cheaper than a descriptor, and no more than a `fileSource` would hold. */
 const maxReadBytes = 64 * 1024;
 

@@ -1,6 +1,6 @@
 /** The compiled configuration of one web worker: from a request's head to an Exchange in its location. */
 import type { Dispatcher } from "../app/dispatch.ts";
-import type { Ends, Reply, RequestHead } from "../http/message.ts";
+import type { Ends, RequestHead } from "../http/message.ts";
 import { errorReply } from "./error_page.ts";
 import type { Exchange } from "./exchange.ts";
 import { type FindLocation, prefixLocations } from "./locations.ts";
@@ -58,9 +58,10 @@ export class Site {
   readonly #refusing: Location = { name: "bad path", handlers: [() => errorReply(400)], filters: [] };
 
   constructor(conf: SiteConf, app: Dispatcher) {
+    const atRoot = conf.statics.find(({ prefix }) => prefix === "/");
     this.#find = prefixLocations([
-      ["/", { name: "/", handlers: [appPass(app)], filters: [] }],
-      ...conf.statics.map((each) => [each.prefix, staticLocation(each)] as const),
+      ["/", rootLocation(atRoot, app)],
+      ...conf.statics.filter((each) => each !== atRoot).map((each) => [each.prefix, staticLocation(each)] as const),
     ]);
   }
 
@@ -72,10 +73,12 @@ export class Site {
   }
 }
 
-function staticLocation({ prefix, root, cacheControl }: StaticConf): Location {
-  const options = cacheControl === undefined ? { prefix, root } : { prefix, root, cacheControl };
-  return { name: prefix, handlers: [staticFiles(options)], filters: staticFilters };
+function staticLocation(conf: StaticConf): Location {
+  return { name: conf.prefix, handlers: [staticFiles(conf)], filters: staticFilters };
 }
 
-/** The page for a request that ends without a reply of its own. */
-export const failureReply = (status: number): Reply => errorReply(status);
+/** The application's; files under "/" come first, where there are any. */
+function rootLocation(files: StaticConf | undefined, app: Dispatcher): Location {
+  if (files === undefined) return { name: "/", handlers: [appPass(app)], filters: [] };
+  return { name: "/", handlers: [staticFiles({ ...files, fallThrough: true }), appPass(app)], filters: staticFilters };
+}

@@ -9,6 +9,7 @@ import { BodyBuffer } from "../web/body_buffer.ts";
 import { errorReply } from "../web/error_page.ts";
 import type { Exchange } from "../web/exchange.ts";
 import { answer, type Jump } from "../web/pipeline.ts";
+import { dropBody } from "../web/reply.ts";
 import { Sending, type SendingOwner } from "./sending.ts";
 import type { Service } from "./service.ts";
 import { type Flushable, flushSoon } from "./turn.ts";
@@ -196,7 +197,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   #reply(exchange: Exchange, found: Reply | Jump): void {
     // The client may have gone while the handler waited.
-    if (this.#exchange !== exchange) return;
+    if (this.#exchange !== exchange) return "body" in found ? dropBody(found.body, "the client has gone") : undefined;
     if ("jumpTo" in found) throw new Error(`nothing jumps yet, but "${exchange.location.name}" does`);
     exchange.onGone = undefined;
     this.#send(exchange, found);
@@ -212,6 +213,13 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     if (this.#flushing) return;
     this.#flushing = true;
     flushSoon(this);
+  }
+
+  get sendFile(): SendingOwner["sendFile"] {
+    const transport = this.#transport;
+    return transport.sendFile === undefined
+      ? undefined
+      : (fd, offset, length) => transport.sendFile?.(fd, offset, length) ?? 0;
   }
 
   onBroken(reason: string): void {
@@ -232,8 +240,10 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     const sending = this.#sending;
     if (sending === undefined) return;
     if (sending.ended) this.#endResponse(sending);
-    else if (drained) sending.pull();
-    else this.#awaitDrain();
+    else if (!drained) this.#awaitDrain();
+    // A source that always has more must not keep the loop from everybody else: one piece per turn.
+    else if (sending.bodyBytes > 0) setImmediate(pull, sending);
+    else sending.pull();
   }
 
   #endResponse({ status, bodyBytes }: Sending): void {
@@ -335,6 +345,7 @@ export interface LocalEnd {
   readonly port: string;
 }
 
+const pull = (sending: Sending): void => sending.pull();
 const nothing = new Uint8Array(0);
 const label = (exchange: Exchange | undefined): string =>
   exchange === undefined ? "a refused request" : `${exchange.request.method} ${exchange.request.path}`;

@@ -13,7 +13,14 @@ export interface SendingOwner {
   onOutput(): void;
   /** The body cannot be completed. */
   onBroken(reason: string): void;
+  /** The transport's `sendFile`; undefined: it has none. */
+  readonly sendFile: ((fd: number, offset: number, length: number) => number) | undefined;
 }
+
+type FileBody = Extract<Body, { kind: "file" }>;
+
+/** Of a file this much is given to the kernel in one turn of the loop. */
+const filePiece = 2 * 1024 * 1024;
 
 export class Sending implements Sink {
   readonly #engine: ServerEngine;
@@ -25,6 +32,8 @@ export class Sending implements Sink {
   ended = false;
   /** undefined: the body was given at once. */
   #source: Source | undefined;
+  /** … or the kernel reads it. */
+  #file: FileBody | undefined;
   #out: Sink = this;
   #pulling = false;
 
@@ -50,15 +59,36 @@ export class Sending implements Sink {
 
   #begin(body: Body): void {
     if (body.kind === "bytes") this.#out.push(body.bytes, true);
-    else if (body.kind === "file") this.#source = fileSource(body);
     else if (body.kind === "stream") this.#source = body.source;
+    else if (body.kind === "file") {
+      // Nobody wants to see the bytes: the kernel takes them from the file.
+      if (this.#out === this && this.#engine.plainBody && this.#owner.sendFile !== undefined) this.#file = body;
+      else this.#source = fileSource(body);
+    }
   }
 
   /** The transport has room: asks for the next piece, unless one is on its way. */
   pull(): void {
-    if (this.ended || this.#pulling || this.#source === undefined) return;
-    this.#pulling = true;
-    this.#source.pull(this.#out);
+    if (this.ended) return;
+    if (this.#file !== undefined) this.#sendFile(this.#file);
+    else if (this.#source !== undefined && !this.#pulling) {
+      this.#pulling = true;
+      this.#source.pull(this.#out);
+    }
+  }
+
+  #sendFile({ file, offset, length }: FileBody): void {
+    const left = length - this.bodyBytes;
+    const sent = this.#owner.sendFile?.(file.fd, offset + this.bodyBytes, Math.min(left, filePiece)) ?? 0;
+    if (sent === 0) {
+      this.fail("the file has become shorter, or the client has gone");
+      return;
+    }
+    this.bodyBytes += sent;
+    this.ended = sent === left;
+    this.#engine.noteSent(this.#stream, sent, this.ended);
+    if (this.ended) file.release();
+    this.#owner.onOutput();
   }
 
   push(bytes: Uint8Array, last: boolean): void {
@@ -73,6 +103,7 @@ export class Sending implements Sink {
     this.#pulling = false;
     this.ended = true;
     this.#source = undefined;
+    this.#file?.file.release();
     this.#owner.onBroken(reason);
   }
 
@@ -81,6 +112,7 @@ export class Sending implements Sink {
     if (this.ended) return;
     this.ended = true;
     this.#source?.cancel(reason);
+    this.#file?.file.release();
   }
 }
 

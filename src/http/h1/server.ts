@@ -274,6 +274,16 @@ export class H1Server implements ServerEngine {
     return Number.MAX_SAFE_INTEGER;
   }
 
+  get plainBody(): boolean {
+    return this.#sending === "body" && (this.#framing === "length" || this.#framing === "close");
+  }
+
+  noteSent(stream: StreamId, count: number, end: boolean): void {
+    if (!this.#expects(stream, "body")) return;
+    if (this.#framing === "length") this.#bodyLeft -= count;
+    if (end) this.#endBody();
+  }
+
   sendReset(stream: StreamId): void {
     if (stream !== this.#stream || this.#sending === "idle") return;
     this.#needsReset = this.#sending === "body" && this.#framing === "close";

@@ -146,11 +146,14 @@ function writeFields({ names, values }: Headers, withLength: boolean): string {
 
 let datedWith = "";
 let dated = "";
-/** The fields that an origin server adds to each response (RFC 9110 6.6.1, 10.2.4); the same text for a whole second. */
+/**
+ * The fields that an origin server adds to each response (RFC 9110 6.6.1, 10.2.4); the same text for a whole second.
+ * A server without a clock, `date` "", adds none.
+ */
 export function writeOwnFields(date: string): string {
   if (date !== datedWith) {
     datedWith = date;
-    dated = `Server: alicorn\r\nDate: ${date}\r\n`;
+    dated = date === "" ? "" : `Server: alicorn\r\nDate: ${date}\r\n`;
   }
   return dated;
 }

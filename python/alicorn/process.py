@@ -1,0 +1,59 @@
+"""What processes do to each other: signals, and the kernel's notice of a parent's death."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from typing import Iterator
+
+from .log import flush_standard_streams
+
+_PR_SET_PDEATHSIG = 1
+
+
+def kill(pid: int, number: int) -> None:
+    """For our own children: one that has not been reaped keeps its pid, so nobody else can be hit."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def leave_now() -> None:
+    """Ends the process from a signal handler, whatever it is doing."""
+    flush_standard_streams()
+    os._exit(0)
+
+
+def die_with_parent(parent: int) -> None:
+    """SIGTERM when the parent has died, also to a process that is too busy to read a pipe."""
+    _death_signal(signal.SIGTERM)
+    if os.getppid() != parent:  # died before we asked
+        sys.exit(0)
+
+
+@contextlib.contextmanager
+def dying_with_parent() -> Iterator[None]:
+    """The same for a while: the import of the application may take long, or for ever."""
+    _death_signal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        _death_signal(0)
+
+
+def _death_signal(number: int) -> None:
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
+    except (OSError, AttributeError):
+        pass  # not Linux: the pipe has to do

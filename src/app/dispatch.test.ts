@@ -1,0 +1,329 @@
+import { expect, test } from "bun:test";
+import { Timers } from "../base/timers.ts";
+import { Headers } from "../http/headers.ts";
+import type { RequestHead } from "../http/message.ts";
+import { closeFd, monotonicSeconds, sharedMemory } from "../net/libc.ts";
+import type { Piece, Transport } from "../net/transport.ts";
+import { Scoreboard, scoreboardSize } from "../shm/scoreboard.ts";
+import { Call } from "./call.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { frameType, headerBytes } from "./frames.ts";
+import { Link } from "./link.ts";
+
+const secret = "00112233445566778899aabbccddeeff";
+const slotBytes = 128;
+
+/** The other end of a link: a Python worker that does what the test says. */
+class FakeWorker implements Transport {
+  readonly slot: number;
+  readonly link: Link;
+  readonly #memory: DataView;
+  requests: number[] = [];
+  cancelled: number[] = [];
+  last = false;
+  state = "open";
+  readonly unsent = 0;
+  readonly peerAddress = "";
+  readonly peerPort = 0;
+
+  constructor(house: House, slot: number, threads: number) {
+    this.slot = slot;
+    this.#memory = house.memory;
+    this.set(12, threads);
+    this.setTime(56, 0.001);
+    this.link = new Link(this, house.dispatcher, secret, house.log);
+    const payload = Buffer.alloc(24);
+    payload.write(secret, "hex");
+    payload.writeUInt32LE(slot, 16);
+    payload.writeUInt32LE(1000 + slot, 20);
+    this.say(frameType.hello, 0, payload);
+  }
+
+  set(field: number, value: number): void {
+    this.#memory.setInt32(128 + this.slot * slotBytes + field, value, true);
+  }
+
+  setTime(field: number, value: number): void {
+    this.#memory.setFloat64(128 + this.slot * slotBytes + field, value, true);
+  }
+
+  get load(): number {
+    return this.#memory.getInt32(128 + this.slot * slotBytes + 16, true);
+  }
+
+  /** Its recent mean time per request. */
+  fast(): this {
+    this.setTime(56, 0.00001);
+    return this;
+  }
+
+  /** Runs this request, and has done so for `ms`. */
+  running(id: number, ms: number): void {
+    this.set(32, id);
+    this.setTime(40, monotonicSeconds() - ms / 1000);
+  }
+
+  write(pieces: readonly Piece[]): boolean {
+    const bytes = Buffer.concat(pieces.map((piece) => Buffer.from(piece as Uint8Array)));
+    for (let at = 0; at < bytes.length; at += headerBytes + bytes.readUInt32LE(at)) {
+      const id = bytes.readUInt32LE(at + 8);
+      if (bytes[at + 4] === frameType.request) this.requests.push(id);
+      if (bytes[at + 4] === frameType.cancel) this.cancelled.push(id);
+      if (bytes[at + 4] === frameType.last) this.last = true;
+    }
+    return true;
+  }
+
+  say(type: number, id: number, payload: Uint8Array = Buffer.alloc(0), status = 0): void {
+    const frame = Buffer.alloc(headerBytes + payload.length);
+    frame.writeUInt32LE(payload.length, 0);
+    frame[4] = type;
+    frame.writeUInt16LE(status, 6);
+    frame.writeUInt32LE(id, 8);
+    frame.set(payload, headerBytes);
+    this.link.onBytes(frame);
+  }
+
+  answer(id: number): void {
+    const list = Buffer.from("OK\nContent-Length\n0");
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(list.length);
+    this.say(frameType.response, id, Buffer.concat([length, list]), 200);
+  }
+
+  pause(): void {}
+  resume(): void {}
+  shutdown(): void {}
+  end(): void {
+    this.state = "ended";
+  }
+  abort(): void {
+    this.state = "aborted";
+  }
+}
+
+class House implements Disposable {
+  readonly #fd = sharedMemory("test", scoreboardSize(8));
+  readonly memory: DataView;
+  readonly board: Scoreboard;
+  readonly dispatcher: Dispatcher;
+  readonly logged: string[] = [];
+  readonly log = {
+    debug: () => {},
+    info: () => {},
+    warning: (message: string) => this.logged.push(message),
+    error: (message: string) => this.logged.push(message),
+  };
+  now = 0;
+  readonly timers = new Timers(() => this.now);
+
+  constructor(queueTimeoutMs = 0) {
+    const memory = Bun.mmap(`/proc/self/fd/${this.#fd}`, { shared: true });
+    this.memory = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    this.board = new Scoreboard(this.#fd);
+    this.board.initialise(8, 1);
+    const { board, timers, log } = this;
+    this.dispatcher = new Dispatcher({ board, webWorker: 0, timers, log, queueTimeoutMs });
+  }
+
+  worker(slot: number, threads = 1): FakeWorker {
+    return new FakeWorker(this, slot, threads);
+  }
+
+  /** A call that has been submitted; `outcome` is its status, or that of its failure. */
+  submit(method = "GET"): { readonly call: Call; readonly outcome: Promise<number> } {
+    const request = { method, path: "/", headers: new Headers() } as unknown as RequestHead;
+    const call = new Call(request, method === "GET", (to) => to.text("A\nb"), undefined);
+    const outcome = call.reply.then(
+      ({ head }) => head.status,
+      (failure) => failure.status,
+    );
+    this.dispatcher.submit(call);
+    return { call, outcome };
+  }
+
+  [Symbol.dispose](): void {
+    closeFd(this.#fd);
+  }
+}
+
+/** Frames leave at the end of the loop's turn. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+const ms = (count: number) => new Promise<void>((resolve) => setTimeout(resolve, count));
+
+test("requests go to idle workers; what is left over waits for the first that is free", async () => {
+  using house = new House();
+  const [a, b] = [house.worker(0), house.worker(1)];
+  const three = [house.submit(), house.submit(), house.submit()];
+  await turn();
+  expect([a.requests.length, b.requests.length]).toEqual([1, 1]);
+  b.answer(b.requests[0]!);
+  await turn();
+  expect([a.requests.length, b.requests.length]).toEqual([1, 2]);
+  a.answer(a.requests[0]!);
+  b.answer(b.requests[1]!);
+  expect(await Promise.all(three.map(({ outcome }) => outcome))).toEqual([200, 200, 200]);
+  expect([a.load, b.load]).toEqual([0, 0]);
+});
+
+test("a request that comes before any worker waits for one", async () => {
+  using house = new House();
+  const early = house.submit("POST");
+  const a = house.worker(0);
+  await turn();
+  a.answer(a.requests[0]!);
+  expect(await early.outcome).toBe(200);
+});
+
+test("a worker runs as many requests at once as it has threads", async () => {
+  using house = new House();
+  const a = house.worker(0, 3);
+  for (let i = 0; i < 5; i++) house.submit("POST");
+  await turn();
+  expect(a.requests).toHaveLength(3);
+});
+
+test("only safe requests wait in front of a worker, and only while it is fast", async () => {
+  using house = new House();
+  const a = house.worker(0).fast();
+  for (let i = 0; i < 10; i++) house.submit();
+  await turn();
+  expect(a.requests).toHaveLength(10);
+  house.submit("POST");
+  await turn();
+  expect(a.requests).toHaveLength(10);
+  a.setTime(56, 0.002);
+  for (const id of [...a.requests]) a.answer(id);
+  await turn();
+  expect(a.requests).toHaveLength(11);
+});
+
+test("no more than its worth of time waits in front of a worker", async () => {
+  using house = new House();
+  const a = house.worker(0);
+  a.setTime(56, 0.0002);
+  for (let i = 0; i < 100; i++) house.submit();
+  await turn();
+  expect(a.requests).toHaveLength(1 + 5);
+});
+
+test("what waits behind a request that turns out slow is taken back and given to another worker", async () => {
+  using house = new House();
+  const a = house.worker(0).fast();
+  const calls = [house.submit(), house.submit(), house.submit()];
+  await turn();
+  a.running(a.requests[0]!, 50);
+  const b = house.worker(1);
+  while (b.requests.length === 0) await ms(5);
+  expect(a.cancelled).toEqual(a.requests.slice(1));
+  b.answer(b.requests[0]!);
+  await turn();
+  b.answer(b.requests[1]!);
+  a.answer(a.requests[0]!);
+  expect(await Promise.all(calls.map(({ outcome }) => outcome))).toEqual([200, 200, 200]);
+  // Its confirmations free the places.
+  expect(a.load).toBe(2);
+  for (const id of a.cancelled) a.say(frameType.abort, id);
+  expect(a.load).toBe(0);
+});
+
+test("a worker that dies: what runs fails with 502, what had not begun goes elsewhere", async () => {
+  using house = new House();
+  const a = house.worker(0).fast();
+  const [first, second] = [house.submit(), house.submit()];
+  await turn();
+  a.running(a.requests[0]!, 1);
+  a.link.onClose();
+  expect(await first!.outcome).toBe(502);
+  expect(house.logged.join()).toContain("worker (pid:1000) died while it handled GET /");
+  const b = house.worker(1);
+  await turn();
+  b.answer(b.requests[0]!);
+  expect(await second!.outcome).toBe(200);
+  expect(a.load).toBe(0);
+});
+
+test("a worker that was aborted after its timeout: 504", async () => {
+  using house = new House();
+  const a = house.worker(0);
+  const { outcome } = house.submit();
+  await turn();
+  a.running(a.requests[0]!, 1);
+  a.set(24, 1);
+  a.link.onClose();
+  expect(await outcome).toBe(504);
+});
+
+test("what is not safe is never given twice", async () => {
+  using house = new House();
+  const a = house.worker(0);
+  const { outcome } = house.submit("POST");
+  await turn();
+  const b = house.worker(1);
+  // Not even if the worker seems not to have begun it.
+  a.running(99, 1);
+  a.link.onClose();
+  expect(await outcome).toBe(502);
+  await turn();
+  expect(b.requests).toEqual([]);
+});
+
+test("DRAINING is answered with LAST, and nothing new is given", async () => {
+  using house = new House();
+  const a = house.worker(0);
+  const first = house.submit();
+  a.say(frameType.draining, 0);
+  await turn();
+  expect([a.requests.length, a.last]).toEqual([1, true]);
+  house.submit();
+  await turn();
+  expect(a.requests).toHaveLength(1);
+  a.answer(a.requests[0]!);
+  expect(await first.outcome).toBe(200);
+});
+
+test("a cancelled request keeps its place until the worker confirms", async () => {
+  using house = new House();
+  const a = house.worker(0);
+  const { call, outcome } = house.submit();
+  await turn();
+  call.cancel();
+  await turn();
+  expect([a.cancelled, a.load]).toEqual([a.requests, 1]);
+  a.say(frameType.abort, a.requests[0]!);
+  expect(a.load).toBe(0);
+  expect(await outcome).toBe(502);
+});
+
+test("who waits too long for a worker gets 503", async () => {
+  using house = new House(5000);
+  const { outcome } = house.submit();
+  await ms(1);
+  house.dispatcher.onTimeout();
+  const late = performance.now() + 6000;
+  const { now } = performance;
+  performance.now = () => late;
+  house.dispatcher.onTimeout();
+  performance.now = now;
+  expect(await outcome).toBe(503);
+});
+
+test("two web workers never overfill one worker", () => {
+  using house = new House();
+  const a = house.worker(0);
+  expect(house.board.take(0, 0, 1)).toBe(true);
+  expect(house.board.take(0, 1, 1)).toBe(false);
+  house.board.forget(0, 0);
+  expect(a.load).toBe(0);
+  expect(house.board.take(0, 1, 1)).toBe(true);
+});
+
+test("a stranger without the secret is shown out", () => {
+  using house = new House();
+  const stranger = house.worker(0);
+  const payload = Buffer.alloc(24);
+  const link = new Link(stranger, house.dispatcher, "f".repeat(32), house.log);
+  const frame = Buffer.concat([Buffer.from([24, 0, 0, 0, frameType.hello, 0, 0, 0, 0, 0, 0, 0]), payload]);
+  link.onBytes(frame);
+  expect(stranger.state).toBe("aborted");
+});
