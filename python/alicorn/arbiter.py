@@ -7,6 +7,7 @@ that the loop reads; the loop waits for events and for the next deadline, and do
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -14,12 +15,12 @@ import signal
 import socket
 from collections import deque
 from time import monotonic
-from typing import Any, Callable, Iterable
+from typing import Any, Callable
 
 from . import loader, scoreboard
 from .child import BACK_OFF_FIRST, Channel, Child, Place, why_it_ended
 from .log import Log, flush_standard_streams
-from .process import dying_with_parent, kill
+from .process import dying_with_parent, kill, wake_pipe
 from .spec import Settings, Spec
 
 SCOREBOARD_FD = 3
@@ -86,10 +87,7 @@ class Arbiter:
         return True
 
     def _listen(self) -> None:
-        self.wake_read, self.wake_write = os.pipe()
-        os.set_blocking(self.wake_read, False)
-        os.set_blocking(self.wake_write, False)
-        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        self.wake_read, self.wake_write = wake_pipe()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD):
             signal.signal(number, lambda number, _: self.signals.append(number))
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU):
@@ -117,9 +115,11 @@ class Arbiter:
     def _next_deadline(self) -> float:
         deadlines = [self.rss_due]
         deadlines += [child.kill_at for child in self.children.values() if child.kill_at]
-        deadlines += [self._look_at(child) for child in self.children.values() if self._is_watched(child)]
-        if not self.stopping and self.free:
-            deadlines += [place.due for place in self.places if place.child is None or place.child.recycle]
+        deadlines += [
+            child.look_at(self.settings) for child in self.children.values() if child.is_watched(self.settings)
+        ]
+        if self.free:
+            deadlines += [place.due for place in self.places if self._wants_one(place)]
         return min(deadlines)
 
     def _check(self) -> None:
@@ -130,7 +130,7 @@ class Arbiter:
                 if not child.aborted:
                     self.log.error(f"Worker (pid:{child.pid}) did not leave in time: SIGKILL")
                 kill(child.pid, signal.SIGKILL)
-            elif self._is_watched(child) and now >= self._expires(child):
+            elif child.is_watched(self.settings) and now >= child.expires(self.settings):
                 self._abort(child, now)
         if now >= self.rss_due:
             self.rss_due = now + RSS_EVERY
@@ -142,38 +142,22 @@ class Arbiter:
         """Starts what is missing. Not None in the child."""
         now = monotonic()
         for place in self.places:
-            if place.due > now or not self.free:
-                continue
-            if place.child is None or (place.child.recycle and self._may_recycle()):
+            if place.due <= now and self.free and self._wants_one(place):
                 spec = self._fork(place)
                 if spec is not None:
                     return spec
         return None
 
+    def _wants_one(self, place: Place) -> bool:
+        """Nobody there; or one to be replaced, one at a time: with all at once there would be nobody to serve."""
+        if place.child is None:
+            return True
+        return place.child.recycle and not any(other.successor for other in self.places)
+
     # --- time
 
-    def _is_watched(self, child: Child) -> bool:
-        """Leaving workers have a deadline of their own."""
-        return self.settings.timeout > 0 and child.state != "leaving" and not child.aborted
-
-    def _expires(self, child: Child) -> float:
-        """When the worker counts as stuck, should it give no sign of life before."""
-        return self._alive_at(child) + self.settings.timeout
-
-    def _look_at(self, child: Child) -> float:
-        """When to look again. An idle worker may begin a request at any time, which nobody tells us."""
-        is_idle = child.state == "ready" and self.settings.threads == 1 and child.slot.started == 0
-        return monotonic() + self.settings.timeout / 8 if is_idle else self._expires(child)
-
-    def _alive_at(self, child: Child) -> float:
-        if child.state == "booting":
-            return child.born
-        if self.settings.threads > 1:
-            return child.slot.heartbeat
-        return child.slot.started or monotonic()
-
     def _abort(self, child: Child, now: float) -> None:
-        took = now - self._alive_at(child)
+        took = now - child.alive_at(self.settings.threads)
         what = "booting" if child.state == "booting" else "silent" if self.settings.threads > 1 else "in one request"
         child.slot.cause = scoreboard.TIMEOUT
         child.aborted = True
@@ -345,10 +329,6 @@ class Arbiter:
                 if child is not None:
                     self._dismiss(child)
 
-    def _may_recycle(self) -> bool:
-        """One at a time: with all at once there would be moments with nobody to serve."""
-        return not any(place.successor for place in self.places)
-
     def _recycle(self) -> None:
         """Where there is no free slot for a successor, the old one has to leave first."""
         if self.free or self.stopping:
@@ -382,9 +362,7 @@ class Arbiter:
                 self._bury(child, status)
 
     def _bury(self, child: Child, status: int) -> None:
-        for message in self._last_words(child):
-            if message["type"] == "failed":
-                child.reason = message
+        child.reason = self._last_words(child)
         code, killed_by = (-1, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
         slot = child.slot
         slot.state = scoreboard.FREE
@@ -409,17 +387,12 @@ class Arbiter:
             return
         self._on_failure(child, code, killed_by)
 
-    def _last_words(self, child: Child) -> Iterable[dict[str, Any]]:
-        """What it had said before it ended, and nobody has heard yet."""
-        sock = child.channel.sock
-        try:
-            self.poll.unregister(sock)
-        except KeyError:
-            pass
-        sock.setblocking(False)
-        messages = child.channel.receive() or []
-        sock.close()
-        return messages
+    def _last_words(self, child: Child) -> dict[str, Any] | None:
+        """Its reason, also if nobody has heard it yet."""
+        with contextlib.suppress(KeyError):
+            self.poll.unregister(child.channel.sock)
+        reasons = [message for message in child.channel.close() if message["type"] == "failed"]
+        return reasons[0] if reasons else child.reason
 
     def _on_failure(self, child: Child, code: int, killed_by: int) -> None:
         """Nobody had asked it to leave."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import scoreboard
 from .process import signal_name
+from .spec import Settings
 
 # Of a replacement after a failure: at once, then doubling from the first to the last; forgotten after a good life.
 # Seconds.
@@ -29,6 +30,13 @@ class Channel:
             self.sock.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
             pass
+
+    def close(self) -> list[dict[str, Any]]:
+        """Returns what was said and not yet heard."""
+        self.sock.setblocking(False)
+        messages = self.receive() or []
+        self.sock.close()
+        return messages
 
     def receive(self) -> list[dict[str, Any]] | None:
         """The messages that are there (waits for the first bytes); None at the end."""
@@ -73,6 +81,27 @@ class Child:
         self.aborted = False
         self.recycle = False
         self.reason: dict[str, Any] | None = None  # its own report of why it could not boot
+
+    def is_watched(self, settings: Settings) -> bool:
+        """Leaving workers have a deadline of their own."""
+        return settings.timeout > 0 and self.state != "leaving" and not self.aborted
+
+    def expires(self, settings: Settings) -> float:
+        """When it counts as stuck, should it give no sign of life before."""
+        return self.alive_at(settings.threads) + settings.timeout
+
+    def look_at(self, settings: Settings) -> float:
+        """When to look again. An idle worker may begin a request at any time, which nobody tells us."""
+        is_idle = self.state == "ready" and settings.threads == 1 and self.slot.started == 0
+        return monotonic() + settings.timeout / 8 if is_idle else self.expires(settings)
+
+    def alive_at(self, threads: int) -> float:
+        """The last sign of life: with one thread, between two requests; with several, a heartbeat (as in Gunicorn)."""
+        if self.state == "booting":
+            return self.born
+        if threads > 1:
+            return self.slot.heartbeat
+        return self.slot.started or monotonic()
 
 
 class Place:

@@ -29,6 +29,15 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def wake_pipe() -> tuple[int, int]:
+    """Signals write to it, so that waiting for other things ends: the reading and the writing end."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    return read, write
+
+
 def leave_now() -> None:
     """Ends the process from a signal handler, whatever it is doing."""
     flush_standard_streams()

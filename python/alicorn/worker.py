@@ -22,7 +22,7 @@ from typing import Any
 
 from . import loader, protocol, scoreboard, wsgi
 from .link import Link
-from .process import die_with_parent, leave_now
+from .process import die_with_parent, leave_now, wake_pipe
 from .spec import Settings, Spec
 
 # One read. Larger than the default buffer of a Unix socket, so that it takes all there is.
@@ -65,7 +65,6 @@ class Worker:
         self.retry: dict[int, float] = dict.fromkeys(self.away, RETRY_FIRST)
         self.limit = _request_limit(spec.settings)
         self.epoll = select.epoll()
-        self.wake_read, self.wake_write = os.pipe()
 
     # --- life
 
@@ -115,7 +114,6 @@ class Worker:
         """HELLO says that the worker is ready, so the scoreboard must say it before."""
         self.epoll.register(self.wake_read, select.EPOLLIN)
         self.epoll.register(self.pipe, select.EPOLLIN)
-        os.set_blocking(self.wake_read, False)
         self.slot.state = scoreboard.READY
         self._connect(monotonic())
 
@@ -129,8 +127,7 @@ class Worker:
     # --- signals
 
     def _listen_to_signals(self) -> None:
-        os.set_blocking(self.wake_write, False)
-        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        self.wake_read, self.wake_write = wake_pipe()
         for number in (signal.SIGCHLD, signal.SIGALRM, signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(number, signal.SIG_DFL)
         # Not SIG_IGN, which programs that the application starts would inherit.

@@ -18,13 +18,15 @@ export class Call {
   readonly environ: (to: TextWriter) => void;
   /** Inline, or the path of the file that holds it. */
   readonly body: Uint8Array | string | undefined;
+  /** Of its REQUEST frame. */
+  readonly flags: number;
   readonly reply: Promise<Reply>;
   #resolve!: (reply: Reply) => void;
   #reject!: (failure: AppFailure) => void;
   /** Where it has been given to; undefined: it still waits. */
   link: Link | undefined;
   id = 0;
-  /** ms of `performance.now()` when it began to wait. */
+  /** ms of CLOCK_MONOTONIC when it began to wait; 0: it has not. */
   queuedAt = 0;
   /** Set between HEAD and the frame that tells what kind of body follows. */
   #head: ResponseHead | undefined;
@@ -36,11 +38,13 @@ export class Call {
     safe: boolean,
     environ: (to: TextWriter) => void,
     body: Uint8Array | string | undefined,
+    flags = 0,
   ) {
     this.request = request;
     this.safe = safe;
     this.environ = environ;
     this.body = body;
+    this.flags = flags;
     this.reply = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -51,7 +51,8 @@ export class Dispatcher implements Timed {
 
   /** Gives the call to a worker now or later; the answer comes through `call.reply`. */
   submit(call: Call): void {
-    if (this.#waitingCount === 0 && this.#place(call)) return;
+    const { board, webWorker } = this.#options;
+    if (this.#waitingCount === 0 && !board.othersWaitLonger(webWorker, monotonicMs()) && this.#place(call)) return;
     this.#enqueue(call);
   }
 
@@ -60,32 +61,49 @@ export class Dispatcher implements Timed {
   }
 
   #enqueue(call: Call): void {
-    if (this.#waitingCount === 0) {
-      this.#options.board.setWaiting(this.#options.webWorker, true);
-      if (this.#options.queueTimeoutMs > 0) this.#options.timers.set(this, 1000);
-    }
-    if (call.queuedAt === 0) call.queuedAt = performance.now();
+    if (call.queuedAt === 0) call.queuedAt = monotonicMs();
     this.#waiting.push(call);
-    // A worker may have become idle between the look at it and the flag that asks it to say so.
+    if (this.#waitingCount > 1) return;
+    this.#publish();
+    if (this.#options.queueTimeoutMs > 0) this.#options.timers.set(this, 1000);
+    // A place may have become free between the look at it and the word that we wait for one.
     this.drain();
   }
 
-  /** Places waiting calls, oldest first, as far as workers are free. */
+  /** Places waiting calls, oldest first over all web workers, as far as workers are free. Call when that may have changed. */
   drain(): void {
-    if (this.#waitingCount === 0) return;
+    const { board, webWorker } = this.#options;
+    const before = this.#first;
     while (this.#waitingCount > 0) {
       const call = this.#waiting[this.#first]!;
-      if (!call.cancelled && !this.#place(call)) break;
+      if (!call.cancelled && (board.othersWaitLonger(webWorker, call.queuedAt) || !this.#place(call))) break;
       this.#first++;
     }
-    if (this.#waitingCount === 0) {
-      this.#waiting = [];
-      this.#first = 0;
-      this.#options.board.setWaiting(this.#options.webWorker, false);
-    } else if (this.#first > 1024) {
-      this.#waiting = this.#waiting.slice(this.#first);
-      this.#first = 0;
+    if (this.#first !== before) {
+      this.#compact();
+      this.#publish();
     }
+    this.#pokeForOthers();
+  }
+
+  #compact(): void {
+    if (this.#waitingCount > 0 && this.#first < 1024) return;
+    this.#waiting = this.#waiting.slice(this.#first);
+    this.#first = 0;
+  }
+
+  /** Tells the other web workers since when our oldest call waits. Without a link we could not take a place that they left us. */
+  #publish(): void {
+    const since = this.#waitingCount > 0 && this.#ready.length > 0 ? this.#waiting[this.#first]!.queuedAt : 0;
+    this.#options.board.setWaiting(this.#options.webWorker, since);
+  }
+
+  /** A worker is free, and it is another web worker's turn: the free worker tells it. */
+  #pokeForOthers(): void {
+    const { board, webWorker } = this.#options;
+    const ours = this.#waitingCount > 0 ? this.#waiting[this.#first]!.queuedAt : monotonicMs();
+    if (!board.othersWaitLonger(webWorker, ours)) return;
+    this.#ready.find(({ slot }) => board.load(slot) < board.threads(slot))?.poke();
   }
 
   #place(call: Call): boolean {
@@ -141,11 +159,13 @@ export class Dispatcher implements Timed {
 
   onLinkReady(link: Link): void {
     this.#ready.push(link);
+    this.#publish();
     this.drain();
   }
 
   onLinkDraining(link: Link): void {
     this.#ready = this.#ready.filter((each) => each !== link);
+    this.#publish();
   }
 
   /** The worker is gone: what it had not begun goes elsewhere, the rest fails. */
@@ -170,11 +190,11 @@ export class Dispatcher implements Timed {
   /** Puts calls back in front: they have waited longest. */
   #requeue(calls: readonly Call[]): void {
     if (calls.length === 0) return;
-    const others = this.#waiting.slice(this.#first);
-    this.#waiting = [];
+    for (const call of calls) if (call.queuedAt === 0) call.queuedAt = monotonicMs();
+    this.#waiting = [...calls, ...this.#waiting.slice(this.#first)];
     this.#first = 0;
-    for (const call of calls) this.submit(call);
-    this.#waiting.push(...others);
+    this.#publish();
+    if (this.#options.queueTimeoutMs > 0) this.#options.timers.set(this, 1000);
     this.drain();
   }
 
@@ -206,13 +226,14 @@ export class Dispatcher implements Timed {
   /** The wheel's turn: has the oldest waited too long? */
   onTimeout(): void {
     const { queueTimeoutMs, timers, log } = this.#options;
-    const oldest = performance.now() - queueTimeoutMs;
+    const oldest = monotonicMs() - queueTimeoutMs;
     while (this.#waitingCount > 0 && this.#waiting[this.#first]!.queuedAt < oldest) {
       const call = this.#waiting[this.#first++]!;
       if (call.cancelled) continue;
       log.error(`no worker was free for ${call.label} within ${queueTimeoutMs / 1000} s`);
       call.fail(new AppFailure(503, "no worker was free in time"));
     }
+    this.#publish();
     if (this.#waitingCount > 0) timers.set(this, 1000);
   }
 }

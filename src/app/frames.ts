@@ -8,6 +8,7 @@ export const frameType = {
   cancel: 3,
   opened: 4,
   last: 5,
+  poke: 6,
   hello: 16,
   response: 17,
   head: 18,
@@ -22,6 +23,8 @@ export const frameType = {
 export const headerBytes = 12;
 /** In a REQUEST: the body is in a file, whose path the frame carries. */
 export const bodyInFile = 1;
+/** In a REQUEST: PATH_INFO is still percent-encoded, because decoded it has a line feed, which separates the list. */
+export const pathEncoded = 2;
 /** Bytes of BODY that a worker may send before the first CREDIT. */
 export const initialCredit = 262_144;
 
@@ -163,10 +166,10 @@ export class FrameWriter {
     return bytes;
   }
 
-  /** REQUEST. `environ` writes the list; the body inline, or the path of the file that holds it. */
-  request(id: number, environ: (to: FrameWriter) => void, body: Uint8Array | string | undefined): void {
+  /** REQUEST. `environ` writes the list; the body inline, or the path of the file that holds it; `flags`: pathEncoded or 0. */
+  request(id: number, environ: (to: FrameWriter) => void, body: Uint8Array | string | undefined, flags = 0): void {
     const at = this.#filled;
-    this.#header(frameType.request, typeof body === "string" ? bodyInFile : 0, id, 4);
+    this.#header(frameType.request, typeof body === "string" ? flags | bodyInFile : flags, id, 4);
     this.#filled += 4;
     environ(this);
     const environEnd = this.#filled;
@@ -206,6 +209,10 @@ export class FrameWriter {
 
   opened(id: number): void {
     this.#header(frameType.opened, 0, id, 0);
+  }
+
+  poke(): void {
+    this.#header(frameType.poke, 0, 0, 0);
   }
 
   last(): void {

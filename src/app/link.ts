@@ -52,7 +52,7 @@ export class Link implements TransportHandler, FrameHandler {
     call.link = this;
     call.id = id;
     this.#calls.set(id, call);
-    this.#writer.request(id, call.environ, call.body);
+    this.#writer.request(id, call.environ, call.body, call.flags);
     this.#flushSoon();
   }
 
@@ -60,6 +60,12 @@ export class Link implements TransportHandler, FrameHandler {
   cancel(call: Call): void {
     this.#writer.cancel(call.id);
     call.link = undefined;
+    this.#flushSoon();
+  }
+
+  /** Lets the worker tell those web workers that wait for a free one. */
+  poke(): void {
+    this.#writer.poke();
     this.#flushSoon();
   }
 
@@ -107,7 +113,8 @@ export class Link implements TransportHandler, FrameHandler {
   }
 
   onEnd(): void {
-    this.#transport.end();
+    // The worker has gone, and reads nothing more.
+    this.#transport.abort();
   }
 
   onDrain(): void {}

@@ -21,7 +21,7 @@ export function makeLog(level: LogLevel, write: (line: string) => void): Log {
   return { debug: at("debug"), info: at("info"), warning: at("warning"), error: at("error") };
 }
 
-/** `[2026-11-24 09:22:34 +0000] [PID] [LEVEL] message`, in local time. Control characters are escaped: nobody can forge a line. */
+/** `[2026-11-24 09:22:34 +0000] [PID] [LEVEL] message`, in local time. */
 export function logLine(now: Date, pid: number, level: LogLevel, message: string): string {
   const two = (n: number) => String(n).padStart(2, "0");
   const date = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
@@ -36,9 +36,13 @@ export function zone(now: Date): string {
   return `${minutes < 0 ? "-" : "+"}${two(Math.abs(minutes) / 60)}${two(Math.abs(minutes) % 60)}`;
 }
 
-/** Control characters and quotes-breaking bytes as `\xHH`, as Nginx writes them. Newlines of our own messages stay inside one record. */
+/** Control characters as `\xHH`, as Nginx writes them. Further lines of a message are indented: none can be taken for a record. */
 export function escapeControls(text: string): string {
-  return /[\x00-\x1f\x7f]/.test(text) ? text.replace(/[\x00-\x1f\x7f]/g, hex) : text;
+  if (!/[\x00-\x1f\x7f]/.test(text)) return text;
+  return text
+    .trimEnd()
+    .replace(/\r?\n/g, "\n    ")
+    .replace(/[\x00-\x09\x0b-\x1f\x7f]/g, hex);
 }
 
 const hex = (char: string): string => `\\x${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;

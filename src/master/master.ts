@@ -61,9 +61,15 @@ export class Master {
       void this.#whenServing(onServing);
       return await ended;
     } finally {
-      closeAll(this.#listening);
+      this.#closeSockets();
       if (plan.pidFile !== undefined) removePidFile(plan.pidFile, process.pid);
     }
+  }
+
+  /** Ours; each web worker closes its own when it stops accepting. */
+  #closeSockets(): void {
+    closeAll(this.#listening);
+    this.#listening = [];
   }
 
   #startProcesses(fileLimit: number): void {
@@ -108,7 +114,7 @@ export class Master {
   /** What it had given to app workers is no longer waited for by anybody. */
   #forgetWebWorker(webWorker: number): void {
     for (let slot = 0; slot < slots; slot++) this.#board.view.forget(slot, webWorker);
-    this.#board.view.setWaiting(webWorker, false);
+    this.#board.view.setWaiting(webWorker, 0);
   }
 
   #startArbiter(): Arbiter {
@@ -170,9 +176,9 @@ export class Master {
       this.#arbiter = fresh;
       old.stop();
       this.#log.info(`reloaded: generation ${fresh.generation} serves`);
-    } catch {
+    } catch (error) {
       fresh.quit();
-      this.#log.error("the reload failed, the application as it was keeps serving");
+      this.#log.error(`the reload failed, the application as it was keeps serving: ${(error as Error).message}`);
     }
     if (this.#isStopping()) fresh.quit();
     else this.#state = "serving";
@@ -227,6 +233,7 @@ export class Master {
     const withinMs = graceful ? this.#plan.app.graceful_timeout * 1000 : 0;
     this.#log.info(graceful ? "Shutting down: finishing what is under way" : "Shutting down");
     for (const worker of this.#webWorkers) worker.drain(withinMs);
+    this.#closeSockets();
     if (!graceful) this.#arbiter.quit();
     await withDeadline(Promise.all(this.#webWorkers.map(({ left }) => left)), withinMs + 1000);
     for (const worker of this.#webWorkers) worker.kill();

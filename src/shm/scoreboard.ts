@@ -140,11 +140,26 @@ export class Scoreboard {
     this.#ints[index] = this.#int(index) + by;
   }
 
-  /** Asks app workers to send IDLE after their next batch. */
-  setWaiting(webWorker: number, waiting: boolean): void {
-    this.#ints[at.waiting + webWorker] = waiting ? 1 : 0;
+  /** Since when a web worker's oldest waiting request waits, ms of CLOCK_MONOTONIC (any clock that all share); 0: none waits. */
+  setWaiting(webWorker: number, sinceMs: number): void {
+    Atomics.store(this.#ints, at.waiting + webWorker, sinceMs === 0 ? 0 : stamp(sinceMs));
+  }
+
+  /** Does another web worker have a request that has waited longer than one of ours that began to wait at `sinceMs`? */
+  othersWaitLonger(webWorker: number, sinceMs: number): boolean {
+    const others = this.#int(at.webWorkers);
+    for (let other = 0; other < others; other++) {
+      const since = other === webWorker ? 0 : Atomics.load(this.#ints, at.waiting + other);
+      if (since === 0) continue;
+      // The difference of two stamps is right even when one has wrapped round.
+      const earlier = (stamp(sinceMs) - since) | 0;
+      if (earlier > 0 || (earlier === 0 && other < webWorker)) return true;
+    }
+    return false;
   }
 }
 
+/** 32 bits of a time, never 0. */
+const stamp = (ms: number): number => Math.floor(ms) | 0 || 1;
 const intsOf = (slot: number): number => (headerBytes + slot * slotBytes) >> 2;
 const doublesOf = (slot: number): number => (headerBytes + slot * slotBytes) >> 3;

@@ -7,7 +7,7 @@ const patienceMs = 20_000;
 export async function ask(target: number | string, data: string | Uint8Array, until?: RegExp): Promise<string> {
   using client = await Client.open(target);
   client.send(data);
-  if (until === undefined) return client.end();
+  if (until === undefined) return await client.end();
   await client.read(until);
   return client.received;
 }

@@ -2,6 +2,7 @@
 import { Call } from "../../app/call.ts";
 import type { Dispatcher } from "../../app/dispatch.ts";
 import { writeEnviron } from "../../app/environ.ts";
+import { pathEncoded } from "../../app/frames.ts";
 import type { Reply } from "../../http/message.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
@@ -32,14 +33,26 @@ function call(
   const { request, ends, uri } = exchange;
   const { method } = request;
   // The application sees the path as sent, decoded but not normalised: as it does behind Nginx.
-  const path = uri === request.path ? uri : (decodePath(request.path) ?? uri);
-  const bodyLength = body === undefined ? 0 : body.kind === "bytes" ? body.bytes.length : body.length;
-  const given =
-    body === undefined ? undefined : body.kind === "bytes" ? body.bytes : `/proc/${process.pid}/fd/${body.fd}`;
-  const facts = { path, scheme, bodyLength };
+  const decoded = uri === request.path ? uri : (decodePath(request.path) ?? uri);
+  const encoded = decoded.includes("\n");
+  const facts = { path: encoded ? request.path : decoded, scheme, bodyLength: body === undefined ? 0 : lengthOf(body) };
   const safe = body === undefined && safeMethods.has(method);
-  const made = new Call(request, safe, (to) => writeEnviron(to, request, ends, facts), given);
+  const made = new Call(
+    request,
+    safe,
+    (to) => writeEnviron(to, request, ends, facts),
+    contentOf(body),
+    encoded ? pathEncoded : 0,
+  );
   exchange.onGone = () => made.cancel();
   app.submit(made);
   return made.reply;
+}
+
+const lengthOf = (body: BufferedBody): number => (body.kind === "bytes" ? body.bytes.length : body.length);
+
+/** Inline, or a path under which the worker can open the file that has no name. */
+function contentOf(body: BufferedBody | undefined): Uint8Array | string | undefined {
+  if (body === undefined) return undefined;
+  return body.kind === "bytes" ? body.bytes : `/proc/${process.pid}/fd/${body.fd}`;
 }
