@@ -74,6 +74,35 @@ export function cpuBetween(before: CpuSnapshot, after: CpuSnapshot): { ns: numbe
   return { ns, ended: [...before.keys()].filter((pid) => !after.has(pid)).length };
 }
 
+/** What the whole machine and we ourselves have used at one moment. */
+export interface MachineSnapshot {
+  atMs: number;
+  /** All cores; what the hypervisor took away counts as used. */
+  busyNs: number;
+  /** The benchmark and the load generators that it has started and waited for. */
+  ownNs: number;
+}
+
+const tickNs = 1e7; // USER_HZ is 100 on every Linux that Bun runs on.
+
+export function machineSnapshot(): MachineSnapshot {
+  // "cpu  user nice system idle iowait irq softirq steal …"
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync("/proc/stat", "latin1")
+    .slice(5)
+    .split(" ", 8)
+    .map(Number);
+  const own = [14, 15, 16, 17].reduce((sum, field) => sum + Number(statField(process.pid, field) ?? 0), 0);
+  const busy = user + nice + system + irq + softirq + steal;
+  return { atMs: performance.now(), busyNs: busy * tickNs, ownNs: own * tickNs };
+}
+
+/** The share (0 to 1) of all cores' time that went to others than us and the server, which used `serverNs`. */
+export function machineBetween(before: MachineSnapshot, after: MachineSnapshot, serverNs: number): number {
+  const others = after.busyNs - before.busyNs - (after.ownNs - before.ownNs) - serverNs;
+  const whole = (after.atMs - before.atMs) * 1e6 * navigator.hardwareConcurrency;
+  return Math.max(0, others / whole);
+}
+
 /** Memory of `roots` and their descendants: PSS, so that pages shared by several processes count once; RSS without it. */
 export function memoryBytes(roots: readonly number[]): number {
   let total = 0;

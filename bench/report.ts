@@ -1,21 +1,30 @@
 /** The results as Markdown, ready for the README: the promises first, then all figures, then how each server was run. */
 import type { Floor } from "./cases/case.ts";
 import { hasErrors, ratioTo } from "./floors.ts";
-import { type Figures, type Metric, metrics } from "./metrics.ts";
+import { type Figures, type Metric, median, metrics } from "./metrics.ts";
 import type { CaseResult, LaneResult, Results, Verdict } from "./results.ts";
 
 export function markdown(results: Results): string {
   return `${[heading(results), floorTable(results), figureTable(results), ...settingsOf(results)].join("\n\n")}\n`;
 }
 
-function heading({ startedAt, rounds, measureSeconds, seconds, machine, versions, complete }: Results): string {
+function heading(results: Results): string {
+  const { startedAt, rounds, measureSeconds, seconds, machine, versions, complete } = results;
   const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
     `Measured ${startedAt.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}), Linux ${machine.kernel}, load average ${machine.load.toFixed(2)} beforehand;`,
     `medians of ${rounds} interleaved rounds of ${measureSeconds} s, ${Math.round(seconds / 60)} minutes in all${complete ? "" : " (a part of the cases)"}.`,
     `Programs: ${programs.join(", ")}.`,
+    noise(results),
     "Load generator and servers share the cores. CPU per request is that of all the server's processes, Nginx's included; memory is their PSS.",
   ].join("\n");
+}
+
+function noise({ cases }: Results): string {
+  const shares = cases.flatMap((one) => one.lanes.flatMap((lane) => lane.rounds.map((round) => round.others)));
+  if (shares.length === 0) return "Nothing was measured.";
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
+  return `Other programs used ${percent(median(shares))} of the CPU in the median measurement, ${percent(Math.max(...shares))} in the worst.`;
 }
 
 function floorTable({ cases, groupVerdicts }: Results): string {
@@ -102,7 +111,7 @@ function settingsOf({ cases }: Results): string[] {
     return `<details><summary>${one.title}: how each server was run</summary>\n\n${lanes.join("\n\n")}\n\n</details>`;
   });
   return [
-    "Each server ran with the best of the settings that are listed as tried, found by a measurement of 1 s each.",
+    "Each server ran with the best of the settings that are listed as tried, found by up to three measurements of 1 s each, of which the best counts.",
     ...parts,
   ];
 }

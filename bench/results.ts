@@ -51,6 +51,8 @@ export interface Probe {
 export interface Round {
   figures: Figures;
   errors: string[];
+  /** Share of the machine's CPU time (0 to 1) that neither the server nor the load generator used: how noisy it was. */
+  others: number;
 }
 
 export interface Verdict {

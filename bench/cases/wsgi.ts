@@ -18,7 +18,7 @@ export const hello: Case = {
     alicorn({ app: "plain:hello", shapes: [shape(2, 1), shape(1, 1)] }),
     nginxGunicorn({ app: "plain:hello", parser: "python", shapes: shapesForTwoCores }),
     nginxGunicorn({ app: "plain:hello", parser: "fast", shapes: shapesForTwoCores }),
-    nginxUwsgi({ app: "plain:hello", shapes: [shape(2, 1), shape(4, 1), shape(2, 4)] }),
+    nginxUwsgi({ app: "plain:hello", shapes: [shape(2, 1), shape(4, 1)] }),
     granian({ app: "plain:hello" }),
   ]),
   floors: [

@@ -17,28 +17,24 @@ const connectionsPerWorker = 16_384;
 
 /** Nginx alone, static files below /static/. */
 export function nginxStatic(): Contender {
-  const shared: Variant = {
-    label: "shared listening socket",
-    commands: (place) => [nginxCommand(place, { kind: "static" }, false)],
+  const variant: Variant = {
+    label: "one worker a core",
+    commands: (place) => [nginxCommand(place, { kind: "static" })],
   };
-  const reuse: Variant = {
-    label: "listen … reuseport",
-    commands: (place) => [nginxCommand(place, { kind: "static" }, true)],
-  };
-  return { name: "Nginx", ours: false, needs: ["nginx"], variants: [reuse, shared] };
+  return { name: "Nginx", ours: false, needs: ["nginx"], variants: [variant] };
 }
 
 /** The command that runs Nginx on the port of `place`, with its configuration. */
-export function nginxCommand(place: Place, site: NginxSite, reuseport = true): Command {
+export function nginxCommand(place: Place, site: NginxSite): Command {
   const path = join(place.folder, "nginx.conf");
   return {
     argv: [toolPath(place.tools, "nginx"), "-p", place.folder, "-c", path, "-e", "stderr"],
     cwd: place.folder,
-    files: [{ path, text: configuration(place, site, reuseport) }],
+    files: [{ path, text: configuration(place, site) }],
   };
 }
 
-function configuration(place: Place, site: NginxSite, reuseport: boolean): string {
+function configuration(place: Place, site: NginxSite): string {
   return `daemon off;
 worker_processes ${place.cores};
 worker_rlimit_nofile ${connectionsPerWorker + 3_000};
@@ -68,7 +64,7 @@ http {
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
 ${upstream(site)}    server {
-        listen 127.0.0.1:${place.port} backlog=4096${reuseport ? " reuseport" : ""};
+        listen 127.0.0.1:${place.port} backlog=4096 reuseport;
         server_name localhost;
 ${location(place, site)}
     }

@@ -9,12 +9,14 @@ from __future__ import annotations
 import struct
 
 # From the web worker.
-REQUEST, CREDIT, CANCEL, OPENED, LAST = 1, 2, 3, 4, 5
+REQUEST, CREDIT, CANCEL, OPENED, LAST, POKE = 1, 2, 3, 4, 5, 6
 # From the app worker.
 HELLO, RESPONSE, HEAD, BODY, END, FILE, ABORT, DRAINING, IDLE = 16, 17, 18, 19, 20, 21, 22, 23, 24
 
 # Flag of REQUEST: the body is in a file, whose path the frame carries.
 BODY_IN_FILE = 1
+# Flag of REQUEST: PATH_INFO is still percent-encoded, because decoded it has a line feed.
+PATH_ENCODED = 2
 # Bytes of BODY that may be sent before the first CREDIT.
 INITIAL_CREDIT = 262_144
 
@@ -29,7 +31,7 @@ _file = struct.Struct("<IBBHIQQ")
 _unpack = _header_and_count.unpack_from
 _pack_header = _header.pack
 _pack_response = _header_and_count.pack
-_kinds_without_payload = (CANCEL, OPENED, LAST)
+_kinds_without_payload = (CANCEL, OPENED, LAST, POKE)
 
 
 class FrameError(Exception):
@@ -39,7 +41,7 @@ class FrameError(Exception):
 class Decoder:
     """Cuts a byte stream from a web worker into frames.
 
-    A frame is `(REQUEST, id, flags, environ text, body)`, `(CREDIT, id, n)`, or `(CANCEL | OPENED | LAST, id)`.
+    A frame is `(REQUEST, id, flags, environ text, body)`, `(CREDIT, id, n)`, or `(CANCEL | OPENED | LAST | POKE, id)`.
     """
 
     __slots__ = ("_have", "_need", "_parts")

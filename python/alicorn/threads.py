@@ -155,8 +155,6 @@ class ThreadedWorker(Worker):
                 self._begin(number)
                 serve(link, ident, flags, text, body)
                 self._end(number)
-                if self.jobs.empty():
-                    self.say_idle()
                 link.flush()
                 self.errors.flush()
             link.running.discard(ident)

@@ -246,6 +246,8 @@ class Worker:
                 link.cancel(frame[1])
         elif kind == protocol.OPENED:
             link.release_file(frame[1])
+        elif kind == protocol.POKE:
+            self.say_idle()
         else:
             link.last = True
 
@@ -295,8 +297,6 @@ class Worker:
 
     def _after_batch(self) -> None:
         self.errors.flush()
-        if not self.pending:
-            self.say_idle()
         self.check_limit()
 
     def check_limit(self) -> None:
@@ -307,6 +307,7 @@ class Worker:
             self.report({"type": "recycle"})
 
     def say_idle(self) -> None:
+        """A place here is free: the web workers that wait for one are told."""
         for link in list(self.links.values()):
             if self.board.waiting(link.index):
                 link.send(protocol.idle)

@@ -10,6 +10,7 @@ import io
 import os
 import stat
 from typing import Any, Callable, Iterable
+from urllib.parse import unquote_to_bytes
 
 from . import protocol
 from .log import ErrorStream, Log, short_traceback
@@ -98,6 +99,8 @@ class Gateway:
                 environ["wsgi.input"] = source = open(body, "rb")  # noqa: SIM115
             else:
                 environ["wsgi.input"] = io.BytesIO(body)
+            if flags & protocol.PATH_ENCODED:
+                environ["PATH_INFO"] = unquote_to_bytes(environ["PATH_INFO"]).decode("latin-1")
             if self.script_name:
                 _strip_script_name(environ, self.script_name)
             blocks = self.app(environ, response.start)

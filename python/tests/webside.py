@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from alicorn import protocol
 from alicorn.scoreboard import HEADER_BYTES, SLOT_BYTES, Scoreboard
@@ -134,6 +134,15 @@ class LinkEnd:
         self.sock.close()
 
 
+def until(condition: Callable[[], Any], otherwise: Callable[[], str] = lambda: "it never came true") -> None:
+    """For what changes without an event to wait for: shared memory and files."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(otherwise())
+        select.select([], [], [], 0.002)
+
+
 def make_board(slots: int, web_workers: int) -> int:
     fd = os.memfd_create("alicorn-test-board")
     os.truncate(fd, HEADER_BYTES + slots * SLOT_BYTES)
@@ -154,6 +163,7 @@ class Master:
         board_fd = make_board(slots, web_workers)
         self.board = Scoreboard(board_fd)
         self.listeners = [self._listener() for _ in range(web_workers)]
+        self.links: list[LinkEnd] = []
         self.channel, theirs = socket.socketpair()
         self.channel.settimeout(PATIENCE)
         self._rest = b""
@@ -234,6 +244,7 @@ class Master:
         """The next worker's link, its HELLO taken and checked."""
         sock, _ = self.listeners[web_worker].accept()
         end = LinkEnd(sock)
+        self.links.append(end)
         hello = end.next()
         if hello.kind != protocol.HELLO or hello.payload[:16].hex() != SECRET:
             raise AssertionError(f"not a HELLO: {hello}")
@@ -251,11 +262,7 @@ class Master:
 
     def logged(self, text: str) -> str:
         """Waits until the log contains the text."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.log():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{text!r} is not in the log:\n{self.log()}")
-            select.select([], [], [], 0.005)
+        until(lambda: text in self.log(), lambda: f"{text!r} is not in the log:\n{self.log()}")
         return self.log()
 
     # the end
@@ -264,7 +271,7 @@ class Master:
         return self.process.wait(PATIENCE)
 
     def close(self) -> None:
-        for sock in (self.channel, *self.listeners):
+        for sock in (self.channel, *self.listeners, *self.links):
             sock.close()
         try:
             self.process.wait(PATIENCE)
