@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -121,6 +122,8 @@ def _strip(report: traceback.TracebackException | None, seen: set[int]) -> None:
         return
     seen.add(id(report))
     report.stack[:] = [frame for frame in report.stack if _is_users(frame.filename)]
+    if report.stack and report.stack[0].filename == importlib.__file__:
+        del report.stack[0]  # our call; the application's own ones come later
     _strip(report.__cause__, seen)
     _strip(report.__context__, seen)
 

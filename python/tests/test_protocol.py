@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from alicorn import protocol
 
 CASES = os.path.join(os.path.dirname(__file__), "../../tests/wire/worker-protocol.txt")
-FROM_WEB_WORKER = ("REQUEST", "CREDIT", "CANCEL", "OPENED", "LAST")
+FROM_WEB_WORKER = ("REQUEST", "CREDIT", "CANCEL", "OPENED", "LAST", "POKE")
 
 
 class Case(NamedTuple):
@@ -114,4 +114,4 @@ class Encode(unittest.TestCase):
     def test_the_cases_cover_every_type(self) -> None:
         kinds = {case.says["type"] for case in cases()}
         table = {name for name, value in vars(protocol).items() if name.isupper() and value in range(1, 25)}
-        self.assertEqual(kinds, table - {"BODY_IN_FILE", "HEADER_BYTES"})
+        self.assertEqual(kinds, table - {"BODY_IN_FILE", "PATH_ENCODED", "HEADER_BYTES"})

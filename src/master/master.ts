@@ -237,11 +237,12 @@ export class Master {
     if (!graceful) this.#arbiter.quit();
     await withDeadline(Promise.all(this.#webWorkers.map(({ left }) => left)), withinMs + 1000);
     for (const worker of this.#webWorkers) worker.kill();
+    // Before the application's workers leave: they would connect again, and wait for the LAST of nobody.
+    for (const { fd } of this.#links) closeFd(fd);
     if (graceful) this.#arbiter.stop();
     await withDeadline(this.#arbiter.exited, withinMs + 2000);
     this.#arbiter.kill();
     for (const pid of this.#arbiter.workers) signal(pid, "SIGKILL");
-    for (const { fd } of this.#links) closeFd(fd);
     this.#finish(exitCode);
   }
 }

@@ -18,6 +18,7 @@ export class Browser {
     const headers = new Headers(init.headers);
     if (this.#cookies.size > 0)
       headers.set("Cookie", [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; "));
+    if ((init.method ?? "GET") !== "GET") headers.set("Origin", new URL(this.#server.url()).origin);
     const got = await this.#server.fetch(path, { ...init, headers });
     for (const each of got.headers.getSetCookie()) {
       const [, name, value] = /^([^=]+)=([^;]*)/.exec(each) ?? [];
