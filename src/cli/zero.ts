@@ -30,7 +30,8 @@ async function run(args: readonly string[]): Promise<number> {
     if (given.help) return print(helpText());
     if (given.version) return print(`alicorn ${version}\n`);
     const plan = makePlan(given, positional, process.env);
-    const logFile = openLog(plan.errorLog);
+    const logFile = openLog(plan.errorLog, "--error-log");
+    if (plan.accessLog !== undefined) openLog(plan.accessLog, "--access-log").close();
     const log = makeLog(plan.logLevel, (line) => logFile.write(line));
     if (given.check) return await check(plan, log);
     const master = new Master(plan, log, logFile);
@@ -55,11 +56,11 @@ function complain(message: string, exitCode: number): number {
 
 const colours = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && process.env.NO_COLOR === undefined;
 
-function openLog(path: string): LogFile {
+function openLog(path: string, flag: string): LogFile {
   try {
     return new LogFile(path, 2);
   } catch (error) {
-    throw new StartError(`cannot open the error log: ${(error as Error).message}`);
+    throw new StartError(`${flag} ${path}: cannot be opened: ${(error as Error).message}`);
   }
 }
 
@@ -101,6 +102,8 @@ function makePlan(given: Given, positional: readonly string[], environment: Node
 const absolute = (path: string): string => (path === "-" ? path : resolve(path));
 
 function binds({ bind }: Given, { PORT }: NodeJS.ProcessEnv): Address[] {
+  if (bind.length === 0 && PORT !== undefined && !/^\d+$/.test(PORT))
+    throw new StartError(`PORT=${PORT}: must be a number`);
   const texts = bind.length > 0 ? bind : [PORT === undefined ? "127.0.0.1:8000" : `0.0.0.0:${PORT}`];
   return texts.map((each) => {
     const address = parseAddress(each, 8000);

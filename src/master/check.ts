@@ -28,8 +28,9 @@ export async function check(plan: Plan, log: Log): Promise<number> {
     process.stderr.write("alicorn: options, addresses and application are fine\n");
     return 0;
   } catch (error) {
-    if (error instanceof ArbiterFailure) return error.exitCode;
-    throw error;
+    if (!(error instanceof ArbiterFailure)) throw error;
+    log.error(error.message);
+    return error.exitCode;
   } finally {
     arbiter.quit();
     await arbiter.exited;

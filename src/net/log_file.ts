@@ -20,6 +20,10 @@ export class LogFile {
     }
   }
 
+  close(): void {
+    if (this.#path !== "-") closeSync(this.#fd);
+  }
+
   /** Opens the path again after a rotation; keeps the old file if that fails. */
   reopen(): void {
     if (this.#path === "-") return;
