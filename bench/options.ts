@@ -3,6 +3,8 @@
 export interface Options {
   rounds: number;
   seconds: number;
+  /** So often a measurement that other programs disturbed is repeated. */
+  retries: number;
   only: RegExp;
   against: RegExp;
   json: boolean;
@@ -31,6 +33,11 @@ const rows: Record<string, OptionRow> = {
     summary: "Length of one, in whole seconds (3).",
     read: (value) => ({ seconds: whole(value) }),
   },
+  "--retries": {
+    value: "N",
+    summary: "Repeat a measurement during which others used over 10 % of the CPU, up to N times (0).",
+    read: (value) => ({ retries: whole(value, 0) }),
+  },
   "--only": { value: "REGEX", summary: "Only cases whose id matches.", read: (value) => ({ only: regex(value) }) },
   "--against": {
     value: "REGEX",
@@ -50,6 +57,7 @@ export function parseOptions(argv: readonly string[]): Options {
   const options: Options = {
     rounds: 5,
     seconds: 3,
+    retries: 0,
     only: /./,
     against: /./,
     json: false,
@@ -80,9 +88,10 @@ export function helpText(): string {
   return `bench/run.ts: measures Alicorn and its peers on this machine.\n\n${lines.join("\n")}\n`;
 }
 
-function whole(value: string): number {
+function whole(value: string, least = 1): number {
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 1) throw new UsageError(`${value} is not a whole number above 0`);
+  if (!Number.isInteger(number) || number < least)
+    throw new UsageError(`${value} is not a whole number from ${least} on`);
   return number;
 }
 

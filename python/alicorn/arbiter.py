@@ -344,8 +344,7 @@ class Arbiter:
     def _reopen(self) -> None:
         self.log.reopen()
         for child in self.children.values():
-            if child.state != "booting":  # its ears may not be open yet
-                kill(child.pid, signal.SIGUSR1)
+            kill(child.pid, signal.SIGUSR1)
 
     # --- death
 

@@ -38,8 +38,8 @@ def wake_pipe() -> tuple[int, int]:
     return read, write
 
 
-def leave_now() -> None:
-    """Ends the process from a signal handler, whatever it is doing."""
+def leave_now(*_: object) -> None:
+    """A signal handler that ends the process, whatever it is doing."""
     flush_standard_streams()
     os._exit(0)
 

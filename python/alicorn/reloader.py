@@ -63,15 +63,10 @@ class Watched:
     def changed_since(self, then: float) -> str | None:
         """A file that was saved between the worker's birth and now: its old text may have been imported."""
         now = time.time()
-        for name in self.files:
-            try:
-                if then <= os.stat(name).st_mtime <= now:
-                    return name
-            except OSError:
-                continue
-        return None
+        return next((name for name, saved in self.times().items() if then <= saved <= now), None)
 
     def times(self) -> dict[str, float]:
+        """When each was saved; 0: it is not there."""
         found = {}
         names = set(self.files)
         try:

@@ -31,6 +31,8 @@ READ_BYTES = 262_144
 FLUSH_AFTER = 0.000_2
 # After a request that took so long, web workers may have changed their mind about those behind it.
 LOOK_AFTER = 0.001
+# For the clean-up of a quick end, seconds.
+QUICK_END = 2
 # `service` on the scoreboard: weight of the newest request.
 ALPHA = 1 / 256
 # Between attempts to connect to a web worker that is away, seconds; doubled each time.
@@ -74,8 +76,8 @@ class Worker:
         die_with_parent(self.arbiter_pid)
         if not self._load():
             return 1
+        self.booting = False  # from the first HELLO on there may be requests that must not be lost
         self._open_links()
-        self.booting = False
         self.report({"type": "ready"})
         self.loop()
         self.errors.flush()
@@ -158,10 +160,15 @@ class Worker:
             pass
 
     def _on_quit(self, *_: object) -> None:
-        """Ends what runs, but lets it clean up: raised in the middle of it."""
+        """Ends what runs, but lets it clean up: raised in the middle of it. Should that take too long, or should the
+        exception be swallowed where it hits, the alarm ends the process all the same."""
         if self.booting:
             leave_now()
+        if self.gateway.quitting:
+            return  # Ctrl-C reaches us from the terminal and from the arbiter
         self.gateway.quitting = True
+        signal.signal(signal.SIGALRM, leave_now)
+        signal.alarm(QUICK_END)
         raise SystemExit(0)
 
     def _bound(self) -> None:

@@ -100,7 +100,7 @@ class Gateway:
             else:
                 environ["wsgi.input"] = io.BytesIO(body)
             if flags & protocol.PATH_ENCODED:
-                environ["PATH_INFO"] = unquote_to_bytes(environ["PATH_INFO"]).decode("latin-1")
+                environ["PATH_INFO"] = unquote_to_bytes(environ["PATH_INFO"].encode("latin-1")).decode("latin-1")
             if self.script_name:
                 _strip_script_name(environ, self.script_name)
             blocks = self.app(environ, response.start)

@@ -24,7 +24,7 @@ def app(environ, start_response):
             gate.read()
     if path == "/stream":
         start_response("200 OK", [])
-        return stream(int(environ["QUERY_STRING"]))
+        return stream(int(environ["QUERY_STRING"]), environ["wsgi.errors"])
     if path == "/file":
         start_response("200 OK", [])
         return environ["wsgi.file_wrapper"](open(__file__, "rb"))
@@ -43,15 +43,14 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [path.encode() + body]
 
-def stream(size):
-    closed = False
+def stream(size, errors):
     try:
         while size > 0:
             block = b"x" * min(size, 100000)
             yield block
             size -= len(block)
     finally:
-        print("stream closed", file=sys.stderr, flush=True)
+        print("stream closed", file=errors)
 """
 
 
@@ -139,15 +138,18 @@ class Common:
         self.assertEqual(others, [2])
 
     def test_cancel_while_waiting_for_credit(self) -> None:
-        link = self.master().link()
+        master = self.master()
+        link = master.link()
         link.send(request(1, environ_list(path="/stream", query="1000000")))
         while link.next().kind != BODY:
             pass
+        self.assertNotIn("stream closed", master.log())
         link.send(control(CANCEL, 1))
         while (frame := link.next()).kind == BODY:
             pass
         self.assertEqual((frame.kind, frame.ident), (ABORT, 1))
         self.assertEqual(link.get(2, environ_list(path="/next")).body, b"/next")
+        self.assertEqual(master.logged("stream closed").count("ERROR"), 0)
 
     def test_cancel_of_what_is_over_or_unknown_is_ignored(self) -> None:
         link = self.master().link()

@@ -87,7 +87,7 @@ class WsgiCase(unittest.TestCase):
     def ask(self, app: Any, *, method: str = "GET", path: str = "/", body: bytes = b"", flags: int = 0) -> list[Frame]:
         base = wsgi.base_environ(self.log, 1, 2, "alicorn/test")
         base.update(self.environ)
-        size = os.path.getsize(body) if flags else len(body)
+        size = os.path.getsize(body) if flags & protocol.BODY_IN_FILE else len(body)
         more = {"CONTENT_LENGTH": str(size)} if body else {}
         text = environ_list(method, path, CONTENT_TYPE="text/plain", **more)
         wsgi.Gateway(app, base, self.log).serve(self.link, 7, flags, text, body)
@@ -499,7 +499,7 @@ class Heads(WsgiCase):
         self.refuse("status must be", status=b"200 OK")
 
     def test_status(self) -> None:
-        self.assertEqual(self.only(self.ask(answer(status="299 Fine by me"))  , 299).head[0], "Fine by me")
+        self.assertEqual(self.only(self.ask(answer(status="299 Fine by me")), 299).head[0], "Fine by me")
         self.link = FakeLink(self.log)
         self.assertEqual(self.only(self.ask(answer(status="200"))).head[0], "")
         for status in ("", "OK", "20 OK", "2000 OK", "-20 OK", "100 Continue", "200 O\nK", "٢٠٠ OK"):
@@ -564,6 +564,10 @@ class Environ(WsgiCase):
         }
         self.assertEqual({key: environ[key] for key in expected}, expected)
 
+    def test_path_with_a_line_feed(self) -> None:
+        environ = self.seen(path="/a%0Ab%25c\xff", flags=protocol.PATH_ENCODED)
+        self.assertEqual(environ["PATH_INFO"], "/a\nb%c\xff")
+
     def test_each_request_has_its_own(self) -> None:
         self.seen()["X"] = 1
         self.link = FakeLink(self.log)
@@ -617,7 +621,10 @@ class Input(WsgiCase):
             (lambda i: i.read(-1), body),
             (lambda i: i.read(None), body),
             (lambda i: i.read(3) + i.read(0) + i.read(100) + i.read(5), body),
-            (lambda i: [i.readline(), i.readline(3), i.readline(-1), i.read()], [b"first\n", b"sec", b"ond\n", b"\nlast"]),
+            (
+                lambda i: [i.readline(), i.readline(3), i.readline(-1), i.read()],
+                [b"first\n", b"sec", b"ond\n", b"\nlast"],
+            ),
             (lambda i: i.readlines(), [b"first\n", b"second\n", b"\n", b"last"]),
             (lambda i: list(i), [b"first\n", b"second\n", b"\n", b"last"]),
             (lambda i: (i.read(), i.read(), i.readline(), list(i)), (body, b"", b"", [])),
@@ -629,7 +636,9 @@ class Input(WsgiCase):
         results = []
 
         def app(environ: Any, start_response: Start) -> Any:
-            results.append((environ["wsgi.input"].read(), environ["wsgi.input"].readline(), environ.get("CONTENT_LENGTH")))
+            results.append(
+                (environ["wsgi.input"].read(), environ["wsgi.input"].readline(), environ.get("CONTENT_LENGTH"))
+            )
             start_response("200 OK", TEXT)
             return [b""]
 

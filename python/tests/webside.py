@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import mmap
 import os
@@ -194,8 +195,10 @@ class Master:
         channel_fd = theirs.fileno()
 
         def place_descriptors() -> None:
-            os.dup2(channel_fd, 9)
-            os.dup2(board_fd, 3)
+            # By way of high numbers: either may be where the other has to go.
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (board_fd, channel_fd)]
+            os.dup2(high[0], 3)
+            os.dup2(high[1], 9)
 
         return subprocess.Popen(
             [sys.executable, PACKAGE],

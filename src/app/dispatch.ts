@@ -101,7 +101,8 @@ export class Dispatcher implements Timed {
   /** A worker is free, and it is another web worker's turn: the free worker tells it. */
   #pokeForOthers(): void {
     const { board, webWorker } = this.#options;
-    const ours = this.#waitingCount > 0 ? this.#waiting[this.#first]!.queuedAt : monotonicMs();
+    // Without a call of our own whoever waits is before us, also one that began in this very millisecond: hence the second.
+    const ours = this.#waitingCount > 0 ? this.#waiting[this.#first]!.queuedAt : monotonicMs() + 1000;
     if (!board.othersWaitLonger(webWorker, ours)) return;
     this.#ready.find(({ slot }) => board.load(slot) < board.threads(slot))?.poke();
   }

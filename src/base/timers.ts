@@ -19,7 +19,7 @@ export interface Timed {
 }
 
 export class Timers {
-  readonly #wheel: Timed[][] = Array.from({ length: slots }, () => []);
+  readonly #wheel: Set<Timed>[] = Array.from({ length: slots }, () => new Set());
   readonly #clock: () => number;
   #at: number;
   #interval: ReturnType<typeof setInterval> | undefined;
@@ -57,6 +57,13 @@ export class Timers {
     entry.deadline = 0;
   }
 
+  /** The entry is done with for good: the wheel lets go of it at once, not only when its slot comes up. */
+  remove(entry: Timed): void {
+    entry.deadline = 0;
+    if (entry.tick >= 0) this.#wheel[entry.tick % slots]!.delete(entry);
+    entry.tick = -1;
+  }
+
   /** Turns the wheel up to now. */
   tick(): void {
     const now = Math.floor(this.#clock() / tickMs);
@@ -68,10 +75,9 @@ export class Timers {
 
   #visit(tick: number, nowMs: number): void {
     const due = this.#wheel[tick % slots]!;
-    if (due.length === 0) return;
-    this.#wheel[tick % slots] = [];
+    if (due.size === 0) return;
+    this.#wheel[tick % slots] = new Set();
     for (const entry of due) {
-      if (entry.tick < 0 || entry.tick % slots !== tick % slots) continue; // Moved forward since: another slot has it too.
       entry.tick = -1;
       if (entry.deadline === 0) continue;
       if (entry.deadline > nowMs) {
@@ -86,7 +92,8 @@ export class Timers {
   #insert(entry: Timed): void {
     // At least one tick ahead: the slot of this very moment has been visited already.
     const ticks = Math.min(Math.max(Math.ceil(entry.deadline / tickMs) - this.#at, 1), slots - 1);
+    if (entry.tick >= 0) this.#wheel[entry.tick % slots]!.delete(entry);
     entry.tick = this.#at + ticks;
-    this.#wheel[entry.tick % slots]!.push(entry);
+    this.#wheel[entry.tick % slots]!.add(entry);
   }
 }

@@ -18,6 +18,7 @@ class FakeTransport implements Transport {
   stuck = false;
   state: "open" | "shutdown" | "ended" | "aborted" = "open";
   paused = false;
+  sendFile?: (fd: number, offset: number, length: number) => number;
   readonly peerAddress = "192.0.2.7";
   readonly peerPort = 4711;
   write(pieces: readonly Piece[]): boolean {
@@ -332,4 +333,17 @@ test("a half-closed client still gets its answer", async () => {
 
 test("two connections have the same hidden shape", () => {
   expect(Object.keys(make().connection)).toEqual(Object.keys(make().connection));
+});
+
+test("a client that goes in the middle of a file releases it once", async () => {
+  let released = 0;
+  const body: Body = { kind: "file", file: { fd: 0, release: () => released++ }, offset: 0, length: 100 };
+  const { connection, transport, send } = make(() => reply(body, 100));
+  // As a transport does that learns from its write that the peer has gone.
+  transport.sendFile = () => {
+    connection.onClose();
+    return 0;
+  };
+  await send(get);
+  expect(released).toBe(1);
 });

@@ -87,7 +87,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   onClose(): void {
     this.#phase = "closed";
-    this.#service.timers.clear(this);
+    this.#service.timers.remove(this);
     this.#service.connections.delete(this);
     this.#exchange?.onGone?.();
     this.#sending?.cancel("the client has gone");
@@ -137,7 +137,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       this.#body = new BodyBuffer(() => this.#continue(head));
       this.#enter("body", this.#service.limits.bodyTimeoutMs);
     }
-    this.#ends ??= this.#makeEnds();
+    this.#ends ??= new ConnectionEnds(this.#transport, this.#local);
     const exchange = this.#service.site.open(head, this.#ends, this.#body, performance.now());
     this.#exchange = exchange;
     try {
@@ -153,12 +153,6 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   /** A handler reads the body: only then is a waiting client told to send it (RFC 9110 10.1.1). */
   #continue({ expectsContinue }: RequestHead): void {
     if (expectsContinue) this.#engine.sendInterim(this.#stream, { status: 100, headers: new Headers() });
-  }
-
-  #makeEnds(): Ends {
-    const { peerAddress, peerPort } = this.#transport;
-    const { address, port } = this.#local;
-    return { peerAddress, peerPort, localAddress: address, localPort: port, scheme: "http", environ: undefined };
   }
 
   #receiveBody(bytes: Uint8Array, end: boolean): void {
@@ -336,6 +330,31 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #peer(): string {
     const address = this.#transport.peerAddress;
     return `client ${address === "" ? "on the Unix socket" : address}`;
+  }
+}
+
+/** The peer's address costs a system call, and files are served without it: asked for when somebody wants to know. */
+class ConnectionEnds implements Ends {
+  readonly #transport: Transport;
+  readonly localAddress: string;
+  readonly localPort: string;
+  readonly scheme = "http";
+  environ: Uint8Array | undefined = undefined;
+  #peerAddress: string | undefined = undefined;
+
+  constructor(transport: Transport, local: LocalEnd) {
+    this.#transport = transport;
+    this.localAddress = local.address;
+    this.localPort = local.port;
+  }
+
+  get peerAddress(): string {
+    this.#peerAddress ??= this.#transport.peerAddress;
+    return this.#peerAddress;
+  }
+
+  get peerPort(): number {
+    return this.#transport.peerPort;
   }
 }
 

@@ -80,8 +80,10 @@ export class Sending implements Sink {
   #sendFile({ file, offset, length }: FileBody): void {
     const left = length - this.bodyBytes;
     const sent = this.#owner.sendFile?.(file.fd, offset + this.bodyBytes, Math.min(left, filePiece)) ?? 0;
+    // The transport may have found that the client is gone, and said so.
+    if (this.ended) return;
     if (sent === 0) {
-      this.fail("the file has become shorter, or the client has gone");
+      this.fail("the file has become shorter");
       return;
     }
     this.bodyBytes += sent;

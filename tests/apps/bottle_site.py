@@ -4,7 +4,6 @@ import hashlib
 import os
 
 import bottle
-
 from strict import strict
 
 app = bottle.Bottle()

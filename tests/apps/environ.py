@@ -44,11 +44,13 @@ def _read(environ, start_response):
         parts = [stream.read()]
     else:
         parts = []
-    body = json.dumps({
-        "length": environ.get("CONTENT_LENGTH"),
-        "encoding": environ.get("HTTP_TRANSFER_ENCODING"),
-        "parts": [part.decode("latin-1") for part in parts],
-    }).encode()
+    body = json.dumps(
+        {
+            "length": environ.get("CONTENT_LENGTH"),
+            "encoding": environ.get("HTTP_TRANSFER_ENCODING"),
+            "parts": [part.decode("latin-1") for part in parts],
+        }
+    ).encode()
     start_response("200 OK", [("Content-Type", "application/json")])
     return [body]
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 
 import falcon
-
 from strict import strict
 
 

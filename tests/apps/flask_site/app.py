@@ -8,7 +8,7 @@ import sys
 import flask
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from strict import strict  # noqa: E402
+from strict import strict
 
 app = flask.Flask(__name__)
 app.config.update(SECRET_KEY="for tests", MAX_CONTENT_LENGTH=64 << 20)
