@@ -26,6 +26,9 @@ LOOK_FOR_MODULES = 1.0
 # An editor's save and a checkout are several events: wait until they pause, seconds.
 SETTLE = 0.03
 POLL = 0.5
+# A file's time is that of the last tick, and may lie so far before the clock's, seconds. Less than SETTLE, or a worker
+# would take the save that it was started for as news.
+CLOCK_STEP = 0.02
 
 
 class Watched:
@@ -63,6 +66,7 @@ class Watched:
     def changed_since(self, then: float) -> str | None:
         """A file that was saved between the worker's birth and now: its old text may have been imported."""
         now = time.time()
+        then -= CLOCK_STEP
         return next((name for name, saved in self.times().items() if then <= saved <= now), None)
 
     def times(self) -> dict[str, float]:

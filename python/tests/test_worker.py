@@ -39,6 +39,13 @@ def app(environ, start_response):
         text = repr((os.getcwd(), sys.path[0], names, sorted(sys.modules), environ["wsgi.multithread"]))
         start_response("200 OK", [])
         return [text.encode()]
+    if path == "/busy":
+        print("busy", file=environ["wsgi.errors"])
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            print("cleaned up", file=environ["wsgi.errors"])
     body = environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [path.encode() + body]
@@ -330,13 +337,14 @@ class OneThread(Common, unittest.TestCase):
         self.assertEqual(len([link.next() for _ in range(101)]), 101)
 
     def test_quick_end_in_the_middle_of_a_request(self) -> None:
-        gate = Gate(self)
         master = self.master()
         link = master.link()
-        link.send(request(1, environ_list(path=gate.path)))
-        gate.entered()
+        link.send(request(1, environ_list(path="/busy")))
+        master.logged("busy")
         os.kill(link.pid, signal.SIGQUIT)
         self.assertEqual(master.report("exited")["code"], 0)
+        self.assertIn("cleaned up", master.log())
+        self.assertNotIn("ERROR", master.log())
 
 
 class SeveralThreads(Common, unittest.TestCase):

@@ -147,7 +147,7 @@ describe("options", () => {
     [["--bind", "fd://99", "good"], 1, /fd:\/\/99: that descriptor is not a listening socket/],
   ] as const) {
     test(`alicorn ${args.join(" ")}: code ${code}, one line`, async () => {
-      const got = await alicorn(args.includes("--bind") ? args : ["--bind", "127.0.0.1:0", ...args]);
+      const got = await alicorn(args.some((each) => each === "--bind") ? args : ["--bind", "127.0.0.1:0", ...args]);
       expect([got.code, got.err.match(/\n/g)?.length, got.out]).toEqual([code, 1, ""]);
       expect(got.err).toStartWith("alicorn: ");
       expect(got.err).toMatch(message);

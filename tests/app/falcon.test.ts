@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { Directory, Server } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
-import { exchange, fixture, Gate, get, response } from "./support.ts";
+import { exchange, fixture, Gate, get, inPieces, response } from "./support.ts";
 
 const directory = new Directory();
 afterAll(() => directory[Symbol.dispose]());
@@ -67,7 +67,7 @@ for (const app of ["falcon_site:app", "falcon_site:checked"]) {
       const large = new Uint8Array(2 << 20).map((_, i) => i % 249);
       const expected = { size: large.length, length: large.length, sha256: sha256(large) };
       expect(await (await server.fetch("/upload", { method: "PUT", body: large })).json()).toEqual(expected);
-      const body = ReadableStream.from([large.subarray(0, 100_000), large.subarray(100_000)]);
+      const body = inPieces(large, 100_000);
       expect(await (await server.fetch("/upload", { method: "PUT", body })).json()).toEqual(expected);
       const form = new FormData();
       form.set("file", new File([bytes], "a.bin"));

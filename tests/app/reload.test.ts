@@ -34,12 +34,12 @@ test("a saved file answers in well under a second, again and again, and never wi
   for (const version of "123456") {
     project.write("app.py", source(version));
     const saved = performance.now();
-    let got: Response;
-    do {
-      got = await server.fetch("/");
+    for (let text = ""; text !== version; ) {
+      const got = await server.fetch("/");
+      text = await got.text();
       expect(got.status).toBe(200);
-    } while ((await got.text()) !== version);
-    expect(performance.now() - saved).toBeLessThan(900);
+      expect(performance.now() - saved).toBeLessThan(900);
+    }
   }
 });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { Directory, Server } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
-import { fixture, get, Memory, response } from "./support.ts";
+import { fixture, get, inPieces, Memory, response } from "./support.ts";
 
 const MiB = 1 << 20;
 /** What buffers on the way and a garbage collector that takes its time may cost; far below the bodies' size. */
@@ -51,10 +51,7 @@ test("upload with a length: 96 MiB", async () => {
 });
 
 test("upload in chunks: 96 MiB", async () => {
-  async function* pieces() {
-    for (let at = 0; at < uploaded.length; at += 100_000) yield uploaded.subarray(at, at + 100_000);
-  }
-  const got = await server.fetch("/drain", { method: "POST", body: ReadableStream.from(pieces()) });
+  const got = await server.fetch("/drain", { method: "POST", body: inPieces(uploaded, 100_000) });
   expect(await got.text()).toBe(`${uploaded.length} ${digest}`);
   expect(memory.growth).toBeLessThan(mostMiB);
 });

@@ -226,9 +226,20 @@ describe("applications that do it wrong", async () => {
       expect(all).not.toContain("confidential");
       await server.logged(logged, from);
       // fetch() knows what an incomplete message is (RFC 9112 8).
-      expect(server.fetch(path).then((got) => got.text())).rejects.toThrow();
+      await expect(server.fetch(path).then((got) => got.text())).rejects.toThrow();
     });
   }
+
+  test("to HTTP/1.0, where the end of the connection ends the body, an incomplete one is reset", async () => {
+    using client = await Client.open(server.port);
+    let error: NodeJS.ErrnoException | undefined;
+    client.socket.on("error", (found) => {
+      error = found;
+    });
+    client.send("GET /after-first-block HTTP/1.0\r\n\r\n");
+    await client.end();
+    expect(error?.code).toBe("ECONNRESET");
+  });
 
   for (const [path, sent] of [
     ["/after-first-block-measured", "first"],
