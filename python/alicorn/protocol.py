@@ -11,7 +11,7 @@ import struct
 # From the web worker.
 REQUEST, CREDIT, CANCEL, OPENED, LAST, POKE = 1, 2, 3, 4, 5, 6
 # From the app worker.
-HELLO, RESPONSE, HEAD, BODY, END, FILE, ABORT, DRAINING, IDLE = 16, 17, 18, 19, 20, 21, 22, 23, 24
+HELLO, RESPONSE, HEAD, BODY, END, FILE, ABORT, DRAINING, IDLE, RETURNED = 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
 
 # Flag of REQUEST: the body is in a file, whose path the frame carries.
 BODY_IN_FILE = 1
@@ -127,6 +127,10 @@ def end(ident: int) -> bytes:
 
 def abort(ident: int) -> bytes:
     return _pack_header(0, ABORT, 0, 0, ident)
+
+
+def returned(ident: int) -> bytes:
+    return _pack_header(0, RETURNED, 0, 0, ident)
 
 
 draining = _pack_header(0, DRAINING, 0, 0, 0)

@@ -26,18 +26,26 @@ LOOK_FOR_MODULES = 1.0
 # An editor's save and a checkout are several events: wait until they pause, seconds.
 SETTLE = 0.03
 POLL = 0.5
-# A file's time is that of the last tick, and may lie so far before the clock's, seconds. Less than SETTLE, or a worker
-# would take the save that it was started for as news.
-CLOCK_STEP = 0.02
+
+_CLOCK_REALTIME_COARSE = 5
+
+
+def file_time() -> float:
+    """Now, by the clock that a file's time is taken from: it only moves with the kernel's tick, and lies behind ours."""
+    try:
+        return time.clock_gettime(_CLOCK_REALTIME_COARSE)
+    except OSError:
+        return time.time()
 
 
 class Watched:
-    """Which files count: those of loaded modules, those named, and Python files beside them in the app's folder."""
+    """Which files count (made before the application is imported): those of loaded modules, those named, and Python files beside them in the app's folder."""
 
     def __init__(self, folder: str, extra: Iterable[str]) -> None:
         self.folder = os.path.realpath(folder)
         self.files: set[str] = set()
         self._modules = 0
+        self._since = file_time()
         self.add(extra)
 
     def add(self, files: Iterable[str]) -> None:
@@ -63,11 +71,10 @@ class Watched:
             return True
         return path.endswith(".py") and path.startswith(self.folder + os.sep) and "site-packages" not in path
 
-    def changed_since(self, then: float) -> str | None:
-        """A file that was saved between the worker's birth and now: its old text may have been imported."""
-        now = time.time()
-        then -= CLOCK_STEP
-        return next((name for name, saved in self.times().items() if then <= saved <= now), None)
+    def changed_early(self) -> str | None:
+        """A file that was saved after the beginning, but before we listened: its old text may have been imported."""
+        now = file_time()
+        return next((name for name, saved in self.times().items() if self._since <= saved <= now), None)
 
     def times(self) -> dict[str, float]:
         """When each was saved; 0: it is not there."""
@@ -124,10 +131,9 @@ class Inotify:
 class Reloader(threading.Thread):
     """Calls `changed` once with the name of the first file that was saved, then ends: the worker is replaced."""
 
-    def __init__(self, watched: Watched, born: float, changed: Callable[[str], None]) -> None:
+    def __init__(self, watched: Watched, changed: Callable[[str], None]) -> None:
         super().__init__(name="alicorn-reloader", daemon=True)
         self._watched = watched
-        self._born = born
         self._changed = changed
 
     def run(self) -> None:
@@ -142,7 +148,7 @@ class Reloader(threading.Thread):
         watched = self._watched
         watched.add_modules()
         inotify.watch(watched.folders())
-        early = watched.changed_since(self._born)
+        early = watched.changed_early()
         if early:
             return early
         while True:
@@ -158,7 +164,7 @@ class Reloader(threading.Thread):
     def _poll_times(self) -> str:
         watched = self._watched
         watched.add_modules()
-        early = watched.changed_since(self._born)
+        early = watched.changed_early()
         if early:
             return early
         before = watched.times()

@@ -9,15 +9,17 @@ from __future__ import annotations
 import mmap
 import time
 
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 128
-SLOT_BYTES = 128
+SLOT_BYTES = 256
 
 FREE, BOOTING, READY, DRAINING = 0, 1, 2, 3
 BY_ITSELF, TIMEOUT = 0, 1
 
 # int32 fields, counted in ints from the start of the slot
-_STATE, _PID, _GENERATION, _THREADS, _LOAD, _DONE, _CAUSE, _RSS, _RUNNING = range(9)
+_STATE, _PID, _GENERATION, _THREADS, _LOAD, _DONE, _CAUSE, _RSS = range(8)
+# … each the first of one int per web worker
+_BEGUN, _TAKEN_BACK = 32, 48
 # float64 fields, counted in doubles from the start of the slot
 _STARTED, _HEARTBEAT, _SERVICE = 5, 6, 7
 _WAITING = 16
@@ -59,18 +61,18 @@ class Slot:
         self.doubles = board.doubles
         self.at_int = at // 4
         self.at_done = at // 4 + _DONE
-        self.at_running = at // 4 + _RUNNING
+        self.at_begun = at // 4 + _BEGUN
+        self.at_taken_back = at // 4 + _TAKEN_BACK
         self.at_started = at // 8 + _STARTED
         self.at_heartbeat = at // 8 + _HEARTBEAT
         self.at_service = at // 8 + _SERVICE
 
     def begin(self, generation: int, threads: int) -> None:
-        """A new tenant. `load` and `given` belong to the web workers and stay."""
+        """A new tenant. What belongs to the web workers stays; they still read what the last tenant had begun."""
         base = self.at_int
         for field, value in ((_GENERATION, generation), (_THREADS, threads), (_CAUSE, BY_ITSELF), (_RSS, 0)):
             self.ints[base + field] = value
         self.uints[self.at_done] = 0
-        self.uints[self.at_running] = 0
         self.doubles[self.at_started] = 0.0
         self.doubles[self.at_heartbeat] = time.monotonic()
         self.doubles[self.at_service] = INITIAL_SERVICE

@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import socket
-import time
+import threading
 from collections import deque
 from time import monotonic
 from typing import Any
@@ -60,6 +60,8 @@ class Worker:
         self.recycling = False
         self.done = 0
         self.service = scoreboard.INITIAL_SERVICE
+        # A memory fence; nobody else ever holds it.
+        self.fence = threading.Lock()
         self.pending: deque[tuple[Link, tuple]] = deque()
         self.links: dict[int, Link] = {}
         # Web workers without a link: when to try again. And how long to wait after the next failure.
@@ -85,7 +87,6 @@ class Worker:
         return 0
 
     def _load(self) -> bool:
-        born = time.time()
         watched = None
         if self.settings.reload:
             from . import reloader  # only development needs it
@@ -102,7 +103,7 @@ class Worker:
                 watched.add(error.files)
                 self.app = reloader.failure_page(error.message)
         if watched is not None:
-            reloader.Reloader(watched, born, lambda file: self.report({"type": "changed", "file": file})).start()
+            reloader.Reloader(watched, lambda file: self.report({"type": "changed", "file": file})).start()
         settings = self.settings
         base = wsgi.base_environ(self.log, settings.threads, settings.workers, settings.server_software)
         self.errors = base["wsgi.errors"]
@@ -270,16 +271,25 @@ class Worker:
     def _run_batch(self) -> None:
         """Runs what is there now. The time at which one request ends is the time at which the next begins."""
         pending, serve, service = self.pending, self.gateway.serve, self.service
-        running, doubles = self.board.uints, self.doubles
-        at_running, at_started = self.slot.at_running, self.slot.at_started
+        begun, doubles = self.board.uints, self.doubles
+        at_begun, at_taken_back, at_started = self.slot.at_begun, self.slot.at_taken_back, self.slot.at_started
+        acquire, release = self.fence.acquire, self.fence.release
         now = monotonic()
         flush_at = now + FLUSH_AFTER
         for _ in range(len(pending)):
             if not pending:
                 break  # taken back meanwhile
             link, (_, ident, flags, text, body) = pending.popleft()
-            running[at_running] = ident
+            index = link.index
+            begun[at_begun + index] = ident
             doubles[at_started] = now
+            # Say first, look then: the web worker does it the other way round (docs/worker-protocol.md, "Taking requests
+            # back"). The lock's atomic instruction keeps the processor from swapping the two.
+            acquire()
+            release()
+            if begun[at_taken_back + index]:
+                link.push(protocol.returned(ident))
+                continue
             serve(link, ident, flags, text, body)
             self.done += 1
             began, now = now, monotonic()

@@ -50,6 +50,7 @@ def encoded(says: dict[str, Any]) -> bytes:
         "ABORT": lambda: protocol.abort(ident),
         "DRAINING": lambda: protocol.draining,
         "IDLE": lambda: protocol.idle,
+        "RETURNED": lambda: protocol.returned(says["id"]),
     }
     return encoders[says["type"]]()
 
@@ -113,5 +114,5 @@ class Encode(unittest.TestCase):
 
     def test_the_cases_cover_every_type(self) -> None:
         kinds = {case.says["type"] for case in cases()}
-        table = {name for name, value in vars(protocol).items() if name.isupper() and value in range(1, 25)}
+        table = {name for name, value in vars(protocol).items() if name.isupper() and value in range(1, 26)}
         self.assertEqual(kinds, table - {"BODY_IN_FILE", "PATH_ENCODED", "HEADER_BYTES"})

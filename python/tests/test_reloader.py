@@ -128,7 +128,7 @@ class WithoutInotify(unittest.TestCase):
             times = itertools.count(2000)
             watched = reloader.Watched(master.folder.name, [path])
             with mock.patch.object(reloader, "Inotify", side_effect=OSError), mock.patch.object(reloader, "POLL", 0.01):
-                thread = reloader.Reloader(watched, time.time(), changed.append)
+                thread = reloader.Reloader(watched, changed.append)
                 thread.start()
                 until(lambda: not thread.is_alive() or os.utime(path, (1000, next(times))))
                 thread.join()

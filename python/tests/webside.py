@@ -17,7 +17,7 @@ import time
 from typing import Any, Callable, NamedTuple
 
 from alicorn import protocol
-from alicorn.scoreboard import HEADER_BYTES, SLOT_BYTES, Scoreboard
+from alicorn.scoreboard import HEADER_BYTES, SLOT_BYTES, VERSION, Scoreboard
 
 PACKAGE = os.path.dirname(os.path.abspath(protocol.__file__))
 SECRET = "00112233445566778899aabbccddeeff"
@@ -148,7 +148,7 @@ def make_board(slots: int, web_workers: int) -> int:
     fd = os.memfd_create("alicorn-test-board")
     os.truncate(fd, HEADER_BYTES + slots * SLOT_BYTES)
     memory = mmap.mmap(fd, 0)
-    memory[:12] = struct.pack("=iii", 1, slots, web_workers)
+    memory[:12] = struct.pack("=iii", VERSION, slots, web_workers)
     return fd
 
 

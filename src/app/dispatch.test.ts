@@ -11,7 +11,7 @@ import { frameType, headerBytes } from "./frames.ts";
 import { Link } from "./link.ts";
 
 const secret = "00112233445566778899aabbccddeeff";
-const slotBytes = 128;
+const slotBytes = 256;
 
 /** The other end of a link: a Python worker that does what the test says. */
 class FakeWorker implements Transport {
@@ -48,6 +48,10 @@ class FakeWorker implements Transport {
     this.#memory.setFloat64(128 + this.slot * slotBytes + field, value, true);
   }
 
+  get takenBack(): boolean {
+    return this.#memory.getInt32(128 + this.slot * slotBytes + 192, true) === 1;
+  }
+
   get load(): number {
     return this.#memory.getInt32(128 + this.slot * slotBytes + 16, true);
   }
@@ -58,9 +62,9 @@ class FakeWorker implements Transport {
     return this;
   }
 
-  /** Runs this request, and has done so for `ms`. */
+  /** Has begun this request, and runs it for `ms` now. */
   running(id: number, ms: number): void {
-    this.set(32, id);
+    this.set(128, id);
     this.setTime(40, monotonicSeconds() - ms / 1000);
   }
 
@@ -185,16 +189,16 @@ test("a worker runs as many requests at once as it has threads", async () => {
   expect(a.requests).toHaveLength(3);
 });
 
-test("only safe requests wait in front of a worker, and only while it is fast", async () => {
+test("requests wait in front of a worker only while it is fast", async () => {
   using house = new House();
   const a = house.worker(0).fast();
-  for (let i = 0; i < 10; i++) house.submit();
-  await turn();
-  expect(a.requests).toHaveLength(10);
-  house.submit("POST");
+  for (let i = 0; i < 10; i++) house.submit(i % 2 === 0 ? "GET" : "POST");
   await turn();
   expect(a.requests).toHaveLength(10);
   a.setTime(56, 0.002);
+  house.submit();
+  await turn();
+  expect(a.requests).toHaveLength(10);
   for (const id of [...a.requests]) a.answer(id);
   await turn();
   expect(a.requests).toHaveLength(11);
@@ -209,24 +213,61 @@ test("no more than its worth of time waits in front of a worker", async () => {
   expect(a.requests).toHaveLength(1 + 5);
 });
 
-test("what waits behind a request that turns out slow is taken back and given to another worker", async () => {
+test("what waits behind a request that turns out slow is taken back and given to another worker, safe or not", async () => {
   using house = new House();
   const a = house.worker(0).fast();
-  const calls = [house.submit(), house.submit(), house.submit()];
+  const calls = [house.submit(), house.submit("POST"), house.submit()];
   await turn();
   a.running(a.requests[0]!, 50);
   const b = house.worker(1);
   while (b.requests.length === 0) await ms(5);
-  expect(a.cancelled).toEqual(a.requests.slice(1));
+  expect(a.takenBack).toBe(true);
   b.answer(b.requests[0]!);
   await turn();
   b.answer(b.requests[1]!);
+  // Until it has confirmed, it gets nothing new, though it is free now.
   a.answer(a.requests[0]!);
+  a.setTime(40, 0);
   expect(await Promise.all(calls.map(({ outcome }) => outcome))).toEqual([200, 200, 200]);
-  // Its confirmations free the places.
-  expect(a.load).toBe(2);
-  for (const id of a.cancelled) a.say(frameType.abort, id);
-  expect(a.load).toBe(0);
+  expect([a.load, a.link.returning]).toEqual([2, true]);
+  for (const id of a.requests.slice(1)) a.say(frameType.returned, id);
+  expect([a.load, a.link.returning, a.takenBack]).toEqual([0, false, false]);
+});
+
+test("a request that both sides saw: the worker gives it back, and it is given to another", async () => {
+  using house = new House();
+  const a = house.worker(0).fast();
+  const [first, second, third] = [house.submit(), house.submit("POST"), house.submit()];
+  await turn();
+  a.running(a.requests[0]!, 50);
+  a.running(a.requests[1]!, 50);
+  const b = house.worker(1);
+  while (b.requests.length === 0) await ms(5);
+  // The third went elsewhere. The second was thought to have begun, but the worker had seen in time that it was taken back.
+  a.answer(a.requests[0]!);
+  for (const id of a.requests.slice(1)) a.say(frameType.returned, id);
+  for (let i = 0; i < 2; i++) {
+    b.answer(b.requests[i] ?? 0);
+    await turn();
+  }
+  for (const id of a.requests.slice(3)) a.answer(id);
+  expect(await Promise.all([first, second, third].map((each) => each!.outcome))).toEqual([200, 200, 200]);
+});
+
+test("confirmations are counted one by one: a cancelled request among them changes nothing", async () => {
+  using house = new House();
+  const a = house.worker(0).fast();
+  const calls = [house.submit(), house.submit(), house.submit(), house.submit()];
+  await turn();
+  calls[1]!.call.cancel();
+  a.running(a.requests[0]!, 50);
+  house.worker(1);
+  while (!a.link.returning) await ms(5);
+  a.say(frameType.returned, a.requests[1]!);
+  a.say(frameType.returned, a.requests[2]!);
+  expect([a.link.returning, a.takenBack]).toEqual([true, true]);
+  a.say(frameType.returned, a.requests[3]!);
+  expect([a.link.returning, a.takenBack]).toEqual([false, false]);
 });
 
 test("a worker that dies: what runs fails with 502, what had not begun goes elsewhere", async () => {
@@ -256,14 +297,13 @@ test("a worker that was aborted after its timeout: 504", async () => {
   expect(await outcome).toBe(504);
 });
 
-test("what is not safe is never given twice", async () => {
+test("what is not safe and had begun is never given twice", async () => {
   using house = new House();
   const a = house.worker(0);
   const { outcome } = house.submit("POST");
   await turn();
   const b = house.worker(1);
-  // Not even if the worker seems not to have begun it.
-  a.running(99, 1);
+  a.running(a.requests[0]!, 1);
   a.link.onClose();
   expect(await outcome).toBe(502);
   await turn();

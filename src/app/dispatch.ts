@@ -2,8 +2,8 @@
  * Which worker runs a request: fair queueing over all workers of one application.
  *
  * A request goes to a worker with a free thread. If there is none it waits here, unless workers have lately been so fast that
- * waiting in front of one costs nothing: then safe requests are sent ahead, and the worker never idles between two.
- * If the one in front turns out slow, they are taken back and given to another worker. What is not safe is given once.
+ * waiting in front of one costs nothing: then requests are sent ahead, and the worker never idles between two.
+ * If the one in front turns out slow, those that the worker has not begun are taken back and given to another one.
  */
 import type { Log } from "../base/log.ts";
 import type { Timed, Timers } from "../base/timers.ts";
@@ -38,15 +38,13 @@ export class Dispatcher implements Timed {
   /** Index of the oldest waiting call: taking from the front of an array of thousands would move all of it. */
   #first = 0;
   #turn = 0;
-  #nextId: number;
+  #lastId = 0;
   #watching = false;
   deadline = 0;
   tick = -1;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    // Unique over all web workers, since `running` on the scoreboard does not say whose id it is.
-    this.#nextId = options.webWorker << 28;
   }
 
   /** Gives the call to a worker now or later; the answer comes through `call.reply`. */
@@ -108,16 +106,17 @@ export class Dispatcher implements Timed {
   }
 
   #place(call: Call): boolean {
-    const link = this.#choose(call);
+    const link = this.#choose();
     if (link === undefined) return false;
-    this.#nextId = (this.#options.webWorker << 28) | ((this.#nextId + 1) & 0xfffffff);
-    link.give(call, this.#nextId >>> 0);
+    // 0 means "none" on the scoreboard.
+    this.#lastId = (this.#lastId + 1) >>> 0 || 1;
+    link.give(call, this.#lastId);
     if (!this.#watching && link.load > this.#options.board.threads(link.slot)) this.#watch();
     return true;
   }
 
-  /** A worker with a place taken for this call, or undefined. */
-  #choose(call: Call): Link | undefined {
+  /** A worker with a place taken, or undefined. */
+  #choose(): Link | undefined {
     const { board, webWorker } = this.#options;
     const links = this.#ready;
     // Start at another one each time, so that equal loads are spread.
@@ -128,23 +127,24 @@ export class Dispatcher implements Timed {
       for (let i = 0; i < links.length; i++) {
         const link = links[(start + i) % links.length]!;
         const load = board.load(link.slot);
-        if (load < bestLoad && load < this.#limit(link, call)) {
+        if (load < bestLoad && load < this.#limit(link)) {
           best = link;
           bestLoad = load;
         }
       }
-      if (best === undefined || board.take(best.slot, webWorker, this.#limit(best, call))) return best;
+      if (best === undefined || board.take(best.slot, webWorker, this.#limit(best))) return best;
       // Another web worker took that place in the meantime: look again.
     }
   }
 
   /** How many requests may be with this worker at once, running ones included. */
-  #limit({ slot }: Link, call: Call): number {
+  #limit(link: Link): number {
     const { board } = this.#options;
-    const threads = board.threads(slot);
-    if (!call.safe || threads > 1) return threads;
-    const service = board.service(slot);
-    if (service > fastSeconds || this.#stuck(slot)) return threads;
+    const threads = board.threads(link.slot);
+    if (threads > 1 || !canTakeBack) return threads;
+    if (link.returning) return 0;
+    const service = board.service(link.slot);
+    if (service > fastSeconds || this.#stuck(link.slot)) return threads;
     return threads + Math.min(maxAhead, Math.floor(aheadSeconds / service));
   }
 
@@ -159,6 +159,7 @@ export class Dispatcher implements Timed {
   }
 
   onLinkReady(link: Link): void {
+    this.#options.board.beginLink(link.slot, this.#options.webWorker);
     this.#ready.push(link);
     this.#publish();
     this.drain();
@@ -169,16 +170,18 @@ export class Dispatcher implements Timed {
     this.#publish();
   }
 
-  /** The worker is gone: what it had not begun goes elsewhere, the rest fails. */
+  /** The worker is gone: what it had not begun goes elsewhere, and what is safe and was not its last; the rest fails. */
   onLinkClosed(link: Link): void {
     this.onLinkDraining(link);
     const { board, webWorker, log } = this.#options;
-    const running = board.running(link.slot);
-    const cause = board.cause(link.slot);
-    board.forget(link.slot, webWorker);
+    const { slot } = link;
+    const begun = board.begun(slot, webWorker);
+    const cause = board.cause(slot);
+    board.forget(slot, webWorker);
     const again: Call[] = [];
     for (const call of link.calls()) {
-      if (call.safe && call.untouched && call.id !== running && board.threads(link.slot) === 1) again.push(call);
+      const notBegun = isAfter(call.id, begun) || (call.safe && call.untouched && call.id !== begun);
+      if (notBegun && board.threads(slot) === 1) again.push(call);
       else {
         const failure = link.failure(call, cause);
         log.error(failure.message);
@@ -186,6 +189,16 @@ export class Dispatcher implements Timed {
       }
     }
     this.#requeue(again);
+  }
+
+  /** The worker has given a call back that it was thought to have begun. */
+  onReturned(call: Call): void {
+    this.#requeue([call]);
+  }
+
+  /** The worker has confirmed all that was taken back from it. */
+  onAllReturned({ slot }: Link): void {
+    this.#options.board.takeBack(slot, this.#options.webWorker, false);
   }
 
   /** Puts calls back in front: they have waited longest. */
@@ -208,7 +221,7 @@ export class Dispatcher implements Timed {
 
   readonly #look = (): void => {
     this.#watching = false;
-    const { board } = this.#options;
+    const { board, webWorker } = this.#options;
     for (const link of this.#ready) {
       if (link.load <= board.threads(link.slot)) continue;
       this.#watching = true;
@@ -216,9 +229,11 @@ export class Dispatcher implements Timed {
         link.heard = false;
         continue;
       }
-      const running = board.running(link.slot);
-      const behind = link.calls().filter((call) => call.id !== running && call.safe && call.untouched);
-      for (const call of behind) link.cancel(call);
+      if (link.returning) continue;
+      const begun = board.takeBack(link.slot, webWorker, true);
+      const behind = link.calls().filter((call) => isAfter(call.id, begun));
+      link.letGo(behind);
+      if (behind.length === 0) board.takeBack(link.slot, webWorker, false);
       this.#requeue(behind);
     }
     if (this.#watching) this.#watch();
@@ -238,6 +253,12 @@ export class Dispatcher implements Timed {
     if (this.#waitingCount > 0) timers.set(this, 1000);
   }
 }
+
+/** Was `id` given after `other`? Ids count up and wrap round. */
+const isAfter = (id: number, other: number): boolean => other === 0 || ((id - other) | 0) > 0;
+
+/** Taking requests back relies on the strong memory order of x86: Python has no atomics of its own (python/alicorn/worker.py). */
+const canTakeBack = process.arch === "x64";
 
 // The clock of the scoreboard, at the cost of the process's own.
 const startMs = monotonicSeconds() * 1000 - performance.now();

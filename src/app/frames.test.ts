@@ -70,6 +70,9 @@ class Listener implements FrameHandler {
   onIdle(): void {
     this.#say({ type: "IDLE" });
   }
+  onReturned(id: number): void {
+    this.#say({ type: "RETURNED", id });
+  }
 }
 const list = (text: string): string[] => text.split("\n");
 const withoutZeros = (said: Said): Said =>

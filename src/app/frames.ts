@@ -18,6 +18,7 @@ export const frameType = {
   abort: 22,
   draining: 23,
   idle: 24,
+  returned: 25,
 } as const;
 
 export const headerBytes = 12;
@@ -39,6 +40,7 @@ export interface FrameHandler {
   onAbort(id: number): void;
   onDraining(): void;
   onIdle(): void;
+  onReturned(id: number): void;
 }
 
 /** Thrown when the other side does not speak this protocol. */
@@ -138,6 +140,9 @@ export class FrameReader {
         return;
       case frameType.idle:
         to.onIdle();
+        return;
+      case frameType.returned:
+        to.onReturned(id);
         return;
       default:
         throw new FrameError(`a frame of unknown type ${frame[at + 4]}`);

@@ -19,6 +19,7 @@ export class Link implements TransportHandler, FrameHandler {
   readonly #calls = new Map<number, Call>();
   #credit: { call: Call; bytes: number } | undefined;
   #flushing = false;
+  readonly #returning = new Set<number>();
   /** -1 until HELLO. */
   slot = -1;
   pid = 0;
@@ -54,6 +55,19 @@ export class Link implements TransportHandler, FrameHandler {
     this.#calls.set(id, call);
     this.#writer.request(id, call.environ, call.body, call.flags);
     this.#flushSoon();
+  }
+
+  /** The worker will not run these: they can be given to another. Their places are free when it has confirmed that. */
+  letGo(calls: readonly Call[]): void {
+    for (const call of calls) {
+      call.link = undefined;
+      this.#returning.add(call.id);
+    }
+  }
+
+  /** Calls were taken back, and the worker has not come to confirming that: it gets nothing new. */
+  get returning(): boolean {
+    return this.#returning.size > 0;
   }
 
   /** Nobody waits for the call's answer from here any more. Its place is free when the worker has confirmed that. */
@@ -174,6 +188,13 @@ export class Link implements TransportHandler, FrameHandler {
   }
 
   onIdle(): void {}
+
+  /** A request that was taken back before the worker began it. It may have been the one of which we thought that it had. */
+  onReturned(id: number): void {
+    const call = this.#finish(id);
+    if (call !== undefined) this.#dispatcher.onReturned(call);
+    else if (this.#returning.delete(id) && this.#returning.size === 0) this.#dispatcher.onAllReturned(this);
+  }
 
   #get(id: number): Call | undefined {
     const call = this.#calls.get(id);

@@ -4,9 +4,9 @@
  */
 
 export const maxWebWorkers = 16;
-const version = 1;
+const version = 2;
 const headerBytes = 128;
-const slotBytes = 128;
+const slotBytes = 256;
 // Indices into the int32 view.
 const at = { version: 0, slots: 1, webWorkers: 2, waiting: 16 } as const;
 // Offsets within a slot, in units of its view.
@@ -19,8 +19,9 @@ const field = {
   done: 5,
   cause: 6,
   rss: 7,
-  running: 8,
   given: 16,
+  begun: 32,
+  takenBack: 48,
 } as const;
 const time = { started: 5, heartbeat: 6, service: 7 } as const;
 
@@ -90,9 +91,25 @@ export class Scoreboard {
     return this.#slotInt(slot, "cause");
   }
 
-  /** The id of the request that runs now, on the link that gave it. */
-  running(slot: number): number {
-    return this.#slotInt(slot, "running");
+  /** The id of the last request from this web worker that the app worker has begun; 0: none. With one thread only. */
+  begun(slot: number, webWorker: number): number {
+    return Atomics.load(this.#ints, intsOf(slot) + field.begun + webWorker) >>> 0;
+  }
+
+  /**
+   * Takes back all requests from this web worker that the app worker has not begun, or (false) allows requests again. Returns the last
+   * that it has begun: what comes after that one will not be run. The app worker says what it begins before it looks at this word, we
+   * write the word before we look at what it has begun: at least one of us sees the other.
+   */
+  takeBack(slot: number, webWorker: number, taken: boolean): number {
+    Atomics.store(this.#ints, intsOf(slot) + field.takenBack + webWorker, taken ? 1 : 0);
+    return this.begun(slot, webWorker);
+  }
+
+  /** A worker has just connected: it has begun nothing from this web worker, and nothing was taken back from it. */
+  beginLink(slot: number, webWorker: number): void {
+    Atomics.store(this.#ints, intsOf(slot) + field.begun + webWorker, 0);
+    Atomics.store(this.#ints, intsOf(slot) + field.takenBack + webWorker, 0);
   }
 
   /** Seconds of CLOCK_MONOTONIC when the oldest running request began; 0: none runs. */
