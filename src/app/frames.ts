@@ -151,23 +151,27 @@ export class FrameReader {
 }
 
 const initialBuffer = 64 * 1024;
-/** A transport copies less than this if it has to keep it (net/plain.ts). */
-const handOver = 32 * 1024;
+/** A buffer that grew above this for a rare burst is not kept. */
+const maxKeptBuffer = 2 * 1024 * 1024;
 
 /** Gathers frames for one write. One per link. */
 export class FrameWriter {
   #buffer: Buffer = Buffer.allocUnsafeSlow(initialBuffer);
+  /** What `take` gave last, to be written into again: two buffers take turns, and none is made per batch. */
+  #taken: Buffer | undefined;
   #filled = 0;
 
   get empty(): boolean {
     return this.#filled === 0;
   }
 
-  /** The gathered bytes, which are the caller's if they are many; few are valid until the next frame is written. */
+  /** The gathered bytes. They stay as they are until the next call of `take`: call it when they have been sent. */
   take(): Uint8Array {
     const bytes = this.#buffer.subarray(0, this.#filled);
+    const next = this.#taken;
+    this.#taken = this.#buffer.length > maxKeptBuffer ? undefined : this.#buffer;
+    this.#buffer = next ?? Buffer.allocUnsafeSlow(initialBuffer);
     this.#filled = 0;
-    if (bytes.length > handOver) this.#buffer = Buffer.allocUnsafeSlow(initialBuffer);
     return bytes;
   }
 

@@ -109,8 +109,9 @@ export class Link implements TransportHandler, FrameHandler {
 
   readonly #flush = (): void => {
     this.#flushing = false;
-    // What the kernel has not taken refers to the writer's memory no longer: it was copied or handed over.
-    if (this.state !== "closed" && !this.#writer.empty) this.#transport.write([this.#writer.take()]);
+    // What was taken before may not have left yet: `onDrain` comes back here.
+    if (this.state === "closed" || this.#writer.empty || this.#transport.unsent > 0) return;
+    this.#transport.write([this.#writer.take()]);
   };
 
   onBytes(bytes: Uint8Array): void {
@@ -131,7 +132,9 @@ export class Link implements TransportHandler, FrameHandler {
     this.#transport.abort();
   }
 
-  onDrain(): void {}
+  onDrain(): void {
+    this.#flush();
+  }
 
   onClose(): void {
     const wasNew = this.state === "new";

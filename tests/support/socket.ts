@@ -47,7 +47,7 @@ export class Client implements Disposable {
     this.socket.write(typeof data === "string" ? Buffer.from(data, "latin1") : data);
   }
 
-  /** Waits until `pattern` matches what has come since the last `read`; returns the match and drops what it covers. */
+  /** Waits until `pattern` matches `received`, which is the caller's to empty; returns the match. */
   async read(pattern: RegExp): Promise<RegExpExecArray> {
     const end = Date.now() + patienceMs;
     for (;;) {
