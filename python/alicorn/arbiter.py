@@ -18,9 +18,9 @@ from time import monotonic
 from typing import Any, Callable
 
 from . import loader, scoreboard
-from .child import BACK_OFF_FIRST, Channel, Child, Place, why_it_ended
-from .log import Log, flush_standard_streams
-from .process import dying_with_parent, kill, wake_pipe
+from .child import Channel, Child, Place, why_it_ended
+from .log import Log
+from .process import dying_with_parent, empty_pipe, fork_deaf, kill, wake_pipe
 from .spec import Settings, Spec
 
 SCOREBOARD_FD = 3
@@ -102,7 +102,7 @@ class Arbiter:
         timeout = max(0.0, self._next_deadline() - monotonic())
         for fd, _ in self.poll.poll(timeout * 1000 + 1):
             if fd == self.wake_read:
-                os.read(fd, 4096)
+                empty_pipe(fd)
             elif fd == self.channel.sock.fileno():
                 self._hear_master()
             else:
@@ -174,19 +174,14 @@ class Arbiter:
         slot = self.board.slot(number)
         slot.begin(self.settings.generation, self.settings.threads)
         ours, theirs = socket.socketpair()
-        flush_standard_streams()
-        # The child must not act on a signal with the arbiter's handlers; it opens its ears itself.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = os.fork()
+            pid = fork_deaf()
         except OSError as error:
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             return self._not_forked(place, slot, (ours, theirs), error)
         if pid == 0:
             slot.pid = os.getpid()
             self._leave_behind(ours)
             return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         theirs.close()
         slot.pid = pid
         child = Child(pid, slot, Channel(ours), place)
@@ -208,7 +203,8 @@ class Arbiter:
             end.close()
         slot.state = scoreboard.FREE
         self.free.append(slot.number)
-        delay = place.note_end(0.0, monotonic()) or BACK_OFF_FIRST
+        now = monotonic()
+        delay = place.note_end(0.0, now) or place.note_end(0.0, now)  # never at once
         self.log.error(f"Cannot start a worker: {error}; trying again in {delay:.1f} s")
 
     def _leave_behind(self, ours: socket.socket) -> None:

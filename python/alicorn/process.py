@@ -38,6 +38,28 @@ def wake_pipe() -> tuple[int, int]:
     return read, write
 
 
+def empty_pipe(fd: int) -> None:
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def fork_deaf() -> int:
+    """Forks with all signals blocked in the child: it must not act on one with its parent's handlers, and unblocks them
+    when it has its own."""
+    flush_standard_streams()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid != 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return pid
+
+
 def leave_now(*_: object) -> None:
     """A signal handler that ends the process, whatever it is doing."""
     flush_standard_streams()

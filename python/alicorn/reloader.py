@@ -31,7 +31,7 @@ _CLOCK_REALTIME_COARSE = 5
 
 
 def file_time() -> float:
-    """Now, by the clock that a file's time is taken from: it only moves with the kernel's tick, and lies behind ours."""
+    """Now, or up to a tick earlier: what a file that is saved now is dated at the least (kernels differ in that)."""
     try:
         return time.clock_gettime(_CLOCK_REALTIME_COARSE)
     except OSError:
@@ -39,7 +39,10 @@ def file_time() -> float:
 
 
 class Watched:
-    """Which files count (made before the application is imported): those of loaded modules, those named, and Python files beside them in the app's folder."""
+    """Which files count: those of loaded modules, those named, and Python files beside them in the app's folder.
+
+    Made before the application is imported, so that a save in the middle of that is noticed.
+    """
 
     def __init__(self, folder: str, extra: Iterable[str]) -> None:
         self.folder = os.path.realpath(folder)
@@ -47,6 +50,8 @@ class Watched:
         self._modules = 0
         self._since = file_time()
         self.add(extra)
+        # Compiled files are known by size and whole second: of two saves in one second Python would run the first.
+        sys.dont_write_bytecode = True
 
     def add(self, files: Iterable[str]) -> None:
         for name in files:
@@ -73,7 +78,7 @@ class Watched:
 
     def changed_early(self) -> str | None:
         """A file that was saved after the beginning, but before we listened: its old text may have been imported."""
-        now = file_time()
+        now = time.time()  # what is dated later was not saved now, and would make us start again and again
         return next((name for name, saved in self.times().items() if self._since <= saved <= now), None)
 
     def times(self) -> dict[str, float]:
@@ -160,6 +165,9 @@ class Reloader(threading.Thread):
                     return path
             if watched.add_modules():
                 inotify.watch(watched.folders())
+                early = watched.changed_early()
+                if early:
+                    return early
 
     def _poll_times(self) -> str:
         watched = self._watched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any, Callable, NamedTuple
 
@@ -36,6 +37,12 @@ class Settings(NamedTuple):
     def of(cls, message: dict[str, Any]) -> Settings:
         """Unknown fields are left out: a newer master may say more."""
         return cls(**{name: message[name] for name in cls._fields if name in message})
+
+    def drawn_limit(self) -> int:
+        """max_requests, with its jitter drawn anew in each worker (from the kernel: a fork copies `random`'s state)."""
+        if not self.max_requests:
+            return 0
+        return self.max_requests + int.from_bytes(os.urandom(4), "little") % (self.max_requests_jitter + 1)
 
 
 class Spec(NamedTuple):

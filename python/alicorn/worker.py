@@ -22,8 +22,8 @@ from typing import Any
 
 from . import loader, protocol, scoreboard, wsgi
 from .link import Link
-from .process import die_with_parent, leave_now, wake_pipe
-from .spec import Settings, Spec
+from .process import die_with_parent, empty_pipe, leave_now, wake_pipe
+from .spec import Spec
 
 # One read. Larger than the default buffer of a Unix socket, so that it takes all there is.
 READ_BYTES = 262_144
@@ -67,7 +67,7 @@ class Worker:
         # Web workers without a link: when to try again. And how long to wait after the next failure.
         self.away: dict[int, float] = dict.fromkeys(range(len(spec.settings.links)), 0.0)
         self.retry: dict[int, float] = dict.fromkeys(self.away, RETRY_FIRST)
-        self.limit = _request_limit(spec.settings)
+        self.limit = spec.settings.drawn_limit()
         self.epoll = select.epoll()
 
     # --- life
@@ -200,7 +200,7 @@ class Worker:
             if link is not None:
                 self.receive(link)
             elif fd == self.wake_read:
-                _empty(fd)
+                empty_pipe(fd)
             elif fd == self.pipe.fileno():
                 self._hear()
         if self.away and not self.draining:
@@ -283,8 +283,8 @@ class Worker:
             index = link.index
             begun[at_begun + index] = ident
             doubles[at_started] = now
-            # Say first, look then: the web worker does it the other way round (docs/worker-protocol.md, "Taking requests
-            # back"). The lock's atomic instruction keeps the processor from swapping the two.
+            # Say first, look then: the web worker does it the other way round (docs/worker-protocol.md, "Taking
+            # requests back"). The lock's atomic instruction keeps the processor from swapping the two.
             acquire()
             release()
             if begun[at_taken_back + index]:
@@ -385,19 +385,3 @@ class Worker:
         if now - link.since > RETRY_LAST:  # it was a good one
             self.retry[link.index] = RETRY_FIRST
         self._try_later(link.index, now)
-
-
-def _request_limit(settings: Settings) -> int:
-    """max_requests, with its jitter drawn anew in each worker (from the kernel: a fork copies `random`'s state)."""
-    if not settings.max_requests:
-        return 0
-    drawn = int.from_bytes(os.urandom(4), "little") % (settings.max_requests_jitter + 1)
-    return settings.max_requests + drawn
-
-
-def _empty(fd: int) -> None:
-    try:
-        while os.read(fd, 4096):
-            pass
-    except BlockingIOError:
-        pass

@@ -9,7 +9,21 @@ import unittest
 from typing import Any
 
 from alicorn import protocol, scoreboard
-from alicorn.protocol import ABORT, BODY, CANCEL, DRAINING, END, FILE, HEAD, IDLE, LAST, OPENED, POKE, RESPONSE
+from alicorn.protocol import (
+    ABORT,
+    BODY,
+    CANCEL,
+    DRAINING,
+    END,
+    FILE,
+    HEAD,
+    IDLE,
+    LAST,
+    OPENED,
+    POKE,
+    RESPONSE,
+    RETURNED,
+)
 
 from .webside import Master, control, credit, environ_list, request, until
 
@@ -324,6 +338,23 @@ class Common:
 
 
 class OneThread(Common, unittest.TestCase):
+    def test_taken_back(self) -> None:
+        gate = Gate(self)
+        master = self.master(web_workers=2)
+        first, second = master.link(0), master.link(1)
+        slot = master.board.slot(first.slot)
+        first.send(request(1, environ_list(path=gate.path)), *(request(ident, environ_list()) for ident in (2, 3)))
+        second.send(request(4, environ_list()))
+        gate.entered()
+        slot.uints[slot.at_taken_back] = 1
+        self.assertEqual(slot.uints[slot.at_begun], 1)
+        gate.open()
+        frames = [first.next() for _ in range(3)]
+        self.assertEqual([(frame.kind, frame.ident) for frame in frames], [(RESPONSE, 1), (RETURNED, 2), (RETURNED, 3)])
+        self.assertEqual(second.next().kind, RESPONSE)  # the other web worker has taken nothing back
+        slot.uints[slot.at_taken_back] = 0
+        self.assertEqual(first.get(5).kind, RESPONSE)
+
     def test_what_is_finished_does_not_wait_for_a_slow_one(self) -> None:
         gate = Gate(self)
         link = self.master().link()

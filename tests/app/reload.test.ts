@@ -30,17 +30,20 @@ test("a saved file answers in well under a second, again and again, and never wi
   using project = new Directory({ "app.py": source("0") });
   await using server = await start(project);
   expect(await answer(server)).toBe("0");
+  const took: number[] = [];
   // All of one length, and several within a second: Python's own cache of compiled files would not notice.
-  for (const version of "123456") {
+  for (const version of "12345") {
     project.write("app.py", source(version));
     const saved = performance.now();
-    for (let text = ""; text !== version; ) {
+    await until(async () => {
       const got = await server.fetch("/");
-      text = await got.text();
       expect(got.status).toBe(200);
-      expect(performance.now() - saved).toBeLessThan(900);
-    }
+      return (await got.text()) === version;
+    }, `the answer is ${version}`);
+    took.push(performance.now() - saved);
   }
+  // The median: that a busy machine is slow once is not ours.
+  expect(took.sort((a, b) => a - b)[2]).toBeLessThan(700);
 });
 
 test("a request that arrives meanwhile waits, and is answered by the new code", async () => {
