@@ -18,7 +18,9 @@ prepareVenv();
 if (patterns.length === 0) {
   step("types", "bin/bun", "x", "tsc", "--noEmit");
   step("format and lint", "bin/bun", "x", "biome", "check", ".");
-  step("Python lint", inVenv("ruff"), "check", "--config", "python/ruff.toml", "python", "examples");
+  step("Python lint", inVenv("ruff"), "check", "python");
+  step("examples lint", inVenv("ruff"), "check", "--config", "python/ruff.toml", "examples");
+  step("Python format", inVenv("ruff"), "format", "--check", "python");
   step("Python side", inVenv("python"), "-m", "unittest", "discover", "-s", "python/tests", "-t", "python");
 }
 step(

@@ -30,12 +30,12 @@ POLL = 0.5
 _CLOCK_REALTIME_COARSE = 5
 
 
-def file_time() -> float:
-    """Now, or up to a tick earlier: what a file that is saved now is dated at the least (kernels differ in that)."""
+def file_time() -> int:
+    """Nanoseconds: now, or up to a tick earlier: what a file that is saved now is dated at the least (kernels differ in that)."""
     try:
-        return time.clock_gettime(_CLOCK_REALTIME_COARSE)
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
     except OSError:
-        return time.time()
+        return time.time_ns()
 
 
 class Watched:
@@ -78,11 +78,11 @@ class Watched:
 
     def changed_early(self) -> str | None:
         """A file that was saved after the beginning, but before we listened: its old text may have been imported."""
-        now = time.time()  # what is dated later was not saved now, and would make us start again and again
+        now = time.time_ns()  # what is dated later was not saved now, and would make us start again and again
         return next((name for name, saved in self.times().items() if self._since <= saved <= now), None)
 
-    def times(self) -> dict[str, float]:
-        """When each was saved; 0: it is not there."""
+    def times(self) -> dict[str, int]:
+        """When each was saved, nanoseconds; 0: it is not there."""
         found = {}
         names = set(self.files)
         try:
@@ -91,9 +91,9 @@ class Watched:
             pass
         for name in names:
             try:
-                found[name] = os.stat(name).st_mtime
+                found[name] = os.stat(name).st_mtime_ns
             except OSError:
-                found[name] = 0.0
+                found[name] = 0
         return found
 
 
