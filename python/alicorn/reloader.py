@@ -31,7 +31,7 @@ _CLOCK_REALTIME_COARSE = 5
 
 
 def file_time() -> int:
-    """Nanoseconds: now, or up to a tick earlier: what a file that is saved now is dated at the least (kernels differ in that)."""
+    """Nanoseconds: what a file that is saved now is dated at the least; up to a tick ago (kernels differ in that)."""
     try:
         return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
     except OSError:

@@ -18,8 +18,8 @@ const aheadSeconds = 0.001;
 const maxAhead = 64;
 /** A mean above this is not fast, seconds: the mean of 1 % slow (300 ms) and 99 % fast requests is ten times that. */
 const fastSeconds = 0.0003;
-/** A worker that runs one request for longer than this is stuck as far as those behind it are concerned. */
-const stuckMs = 5;
+/** A worker that runs one request for longer than this is stuck as far as those behind it are concerned. A busy machine may well take the processor away from it for a few milliseconds. */
+const stuckMs = 10;
 
 export interface DispatcherOptions {
   readonly board: Scoreboard;
@@ -229,7 +229,8 @@ export class Dispatcher implements Timed {
         link.heard = false;
         continue;
       }
-      if (link.returning) continue;
+      // Without a worker that is free they would only wait somewhere else.
+      if (link.returning || !this.#ready.some(({ slot }) => board.load(slot) < board.threads(slot))) continue;
       const begun = board.takeBack(link.slot, webWorker, true);
       const behind = link.calls().filter((call) => isAfter(call.id, begun));
       link.letGo(behind);
