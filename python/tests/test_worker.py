@@ -209,6 +209,12 @@ class Common:
         link.send(control(OPENED, 1))
         link.get(2)
         self.assertFalse(os.path.exists(path))
+        link.send(request(3, environ_list(path="/file")))
+        link.next()
+        path = link.next().payload[16:].decode()
+        link.send(control(CANCEL, 3))  # instead of OPENED
+        link.get(4)
+        self.assertFalse(os.path.exists(path))
 
     def test_files_are_let_go_when_the_link_is_lost(self) -> None:
         master = self.master()

@@ -87,6 +87,18 @@ class Errors(WsgiCase):
         frame = self.only(self.ask(app), 503)
         self.assertEqual(frame.head, ["Busy", "X", "y", "Content-Length", "5"])
 
+    def test_exc_info_after_empty_blocks(self) -> None:
+        def app(environ: Any, start_response: Start) -> Any:
+            start_response("200 OK", TEXT)
+            yield b""
+            try:
+                raise ValueError
+            except ValueError as error:
+                start_response("503 Busy", TEXT, (ValueError, error, error.__traceback__))
+            yield b"sorry"
+
+        self.assertEqual(self.ask(app)[0].status, 503)
+
     def test_exc_info_is_raised_when_the_head_has_left(self) -> None:
         def app(environ: Any, start_response: Start) -> Any:
             start_response("200 OK", TEXT)
