@@ -71,13 +71,13 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     // A response that waits for its flush comes first: the engine may understand what follows it already.
     if (this.#sending?.ended === true) this.flush();
     if (this.#phase === "lingering") this.#linger();
-    else if (this.#phase !== "closed") this.#takeAll(this.#engine.receive(bytes));
+    else if (this.#phase !== "closed") this.#takeAndFlush(this.#engine.receive(bytes));
   }
 
   /** The peer will send nothing more; what it has asked for it may still read. */
   onEnd(): void {
     if (this.idle || this.#phase === "lingering") this.#transport.end();
-    else if (this.#phase !== "closed") this.#takeAll(this.#engine.receiveEnd());
+    else if (this.#phase !== "closed") this.#takeAndFlush(this.#engine.receiveEnd());
   }
 
   onDrain(): void {
@@ -99,11 +99,19 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#body = undefined;
   }
 
+  /** What is answered at once leaves at once, without the detour over the end of the turn. */
+  #takeAndFlush(events: readonly EngineEvent[]): void {
+    const others = this.#flushing;
+    this.#flushing = true;
+    this.#takeAll(events);
+    this.#flushing = others;
+    if (!others) this.flush();
+  }
+
   #takeAll(events: readonly EngineEvent[]): void {
     for (let i = 0; i < events.length; i++) this.#take(events[i]!);
     if (this.idle && this.#engine.headBegun) this.#enter("head", this.#service.limits.headerTimeoutMs);
     this.#setPaused(this.#engine.buffered > maxBuffered);
-    if (!this.#flushing) this.onOutput();
   }
 
   #take(event: EngineEvent): void {
@@ -165,7 +173,9 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   /** A handler reads the body: only then is a waiting client told to send it (RFC 9110 10.1.1). */
   #continue({ expectsContinue }: RequestHead): void {
-    if (expectsContinue) this.#engine.sendInterim(this.#stream, { status: 100, headers: new Headers() });
+    if (!expectsContinue) return;
+    this.#engine.sendInterim(this.#stream, { status: 100, headers: new Headers() });
+    this.onOutput();
   }
 
   #receiveBody(bytes: Uint8Array, end: boolean): void {
@@ -213,7 +223,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #send(exchange: Exchange | undefined, reply: Reply): void {
     this.#enter("sending", 0);
     this.#sending = new Sending(this.#engine, this.#stream, this, exchange, reply);
-    if (!this.#flushing) this.onOutput();
+    this.onOutput();
   }
 
   onOutput(): void {
@@ -327,7 +337,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       case "head":
       case "body":
         // RFC 9110 15.5.9
-        this.#takeAll(
+        this.#takeAndFlush(
           this.#engine.refuse({
             status: 408,
             rule: "RFC 9110 15.5.9",
