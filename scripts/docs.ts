@@ -1,5 +1,16 @@
-/** Writes the pages that are made from tables. `npm run docs` */
+/** Writes the pages, and parts of pages, that are made from tables. `npm run docs` */
 import { join } from "node:path";
 import { referencePage } from "../src/cli/help.ts";
 
-await Bun.write(join(import.meta.dir, "../docs/command-line.md"), referencePage());
+const root = join(import.meta.dir, "..");
+await Bun.write(join(root, "docs/command-line.md"), referencePage());
+
+// The tables of the last complete benchmark, as the harness printed them; how each server was run is left to the file itself.
+const printed = await Bun.file(join(root, "bench/results/table.md")).text();
+const [tables = ""] = printed.split("\nEach server ran with");
+const readme = await Bun.file(join(root, "README.md")).text();
+const between = /(<!-- bench:begin -->\n)[\s\S]*(<!-- bench:end -->)/;
+await Bun.write(
+  join(root, "README.md"),
+  readme.replace(between, (_, begin, end) => `${begin}${tables.trim()}\n${end}`),
+);

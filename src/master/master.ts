@@ -15,6 +15,9 @@ const slots = 256;
 /** Descriptors that a web worker needs besides its connections: files, links, logs. */
 const spareFds = 256;
 
+/** A new generation that is not ready by then is given up: one of its workers may fail to start again and again. */
+const reloadWithinMs = 120_000;
+
 /** starting → serving ⇄ reloading → stopping */
 type State = "starting" | "serving" | "reloading" | "stopping";
 
@@ -172,7 +175,7 @@ export class Master {
     const old = this.#arbiter;
     const fresh = this.#startArbiter();
     try {
-      await fresh.serving;
+      await withDeadline(fresh.serving, reloadWithinMs, "its workers were not ready in time");
       this.#arbiter = fresh;
       old.stop();
       this.#log.info(`reloaded: generation ${fresh.generation} serves`);
@@ -235,12 +238,12 @@ export class Master {
     for (const worker of this.#webWorkers) worker.drain(withinMs);
     this.#closeSockets();
     if (!graceful) this.#arbiter.quit();
-    await withDeadline(Promise.all(this.#webWorkers.map(({ left }) => left)), withinMs + 1000);
+    await atMost(Promise.all(this.#webWorkers.map(({ left }) => left)), withinMs + 1000);
     for (const worker of this.#webWorkers) worker.kill();
     // Before the application's workers leave: they would connect again, and wait for the LAST of nobody.
     for (const { fd } of this.#links) closeFd(fd);
     if (graceful) this.#arbiter.stop();
-    await withDeadline(this.#arbiter.exited, withinMs + 2000);
+    await atMost(this.#arbiter.exited, withinMs + 2000);
     this.#arbiter.kill();
     for (const pid of this.#arbiter.workers) signal(pid, "SIGKILL");
     this.#finish(exitCode);
@@ -256,11 +259,19 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 /** Waits for the promise, but not longer than `ms`. */
-async function withDeadline(promise: Promise<unknown>, ms: number): Promise<void> {
+async function atMost(promise: Promise<unknown>, ms: number): Promise<void> {
+  await withDeadline(promise, ms, "late").catch(() => {});
+}
+
+/** The promise's outcome, or after `ms` an error that says why. */
+async function withDeadline<T>(promise: Promise<T>, ms: number, why: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(why)), ms);
   });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
