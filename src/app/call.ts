@@ -11,7 +11,7 @@ import { Spool } from "./spool.ts";
 export class AppFailure extends HttpFailure {}
 
 export class Call {
-  /** GET and the like (RFC 9110 9.2.1): may wait in front of a busy worker and be given to another one. */
+  /** GET and the like (RFC 9110 9.2.1): may be run again if a worker dies before its answer has left. */
   readonly safe: boolean;
   readonly request: RequestHead;
   /** Writes the environ list into a frame. */

@@ -76,7 +76,8 @@ class WebWorker {
     if (connections.size >= limits.connections) this.#makeRoom();
     if (connections.size >= limits.connections) {
       this.#log.warning(`${limits.connections} connections, all busy: a new one was closed`);
-      transport.abort();
+      // Not before the transport knows whom to tell that it is closed.
+      queueMicrotask(() => transport.abort());
     }
     connections.add(connection);
     return connection;

@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly early?: boolean;
   /** Leave out `--bind 127.0.0.1:0`. */
   readonly ownBind?: boolean;
+  /** How many files each of its processes may have open. */
+  readonly fileLimit?: number;
 }
 
 /** A running program; `await using` stops it. */
@@ -47,8 +49,10 @@ export class Server implements AsyncDisposable {
   #waiters: (() => void)[] = [];
   #ended = false;
 
-  private constructor(args: readonly string[], { cwd, env, ownBind }: StartOptions) {
-    this.process = Bun.spawn([program, ...(ownBind ? [] : ["--bind", "127.0.0.1:0"]), ...args], {
+  private constructor(args: readonly string[], { cwd, env, ownBind, fileLimit }: StartOptions) {
+    const command = [program, ...(ownBind ? [] : ["--bind", "127.0.0.1:0"]), ...args];
+    const limited = ["sh", "-c", `ulimit -n ${fileLimit}; exec "$@"`, "sh", ...command];
+    this.process = Bun.spawn(fileLimit === undefined ? command : limited, {
       cwd: cwd ?? root,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
