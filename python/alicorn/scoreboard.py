@@ -25,7 +25,7 @@ _STARTED, _HEARTBEAT, _SERVICE = 5, 6, 7
 _WAITING = 16
 
 # What a worker is assumed to need per request before it has served any, seconds.
-INITIAL_SERVICE = 0.001
+INITIAL_SERVICE = 0.004
 
 
 class Scoreboard:

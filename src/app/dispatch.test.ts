@@ -31,7 +31,7 @@ class FakeWorker implements Transport {
     this.slot = slot;
     this.#memory = house.memory;
     this.set(12, threads);
-    this.setTime(56, 0.001);
+    this.setTime(56, 0.004);
     this.link = new Link(this, house.dispatcher, secret, house.log);
     const payload = Buffer.alloc(24);
     payload.write(secret, "hex");
@@ -195,7 +195,7 @@ test("requests wait in front of a worker only while it is fast", async () => {
   for (let i = 0; i < 10; i++) house.submit(i % 2 === 0 ? "GET" : "POST");
   await turn();
   expect(a.requests).toHaveLength(10);
-  a.setTime(56, 0.002);
+  a.setTime(56, 0.003);
   house.submit();
   await turn();
   expect(a.requests).toHaveLength(10);
@@ -211,6 +211,11 @@ test("no more than its worth of time waits in front of a worker", async () => {
   for (let i = 0; i < 100; i++) house.submit();
   await turn();
   expect(a.requests).toHaveLength(1 + 5);
+  const b = house.worker(1);
+  b.setTime(56, 0.0015);
+  house.dispatcher.drain();
+  await turn();
+  expect(b.requests).toHaveLength(1 + 1);
 });
 
 test("what waits behind a request that turns out slow is taken back and given to another worker, safe or not", async () => {

@@ -16,9 +16,12 @@ import type { Link } from "./link.ts";
 const aheadSeconds = 0.001;
 /** … and never more than this: one full read of the worker. */
 const maxAhead = 64;
-/** A mean above this is not fast, seconds: the mean of 1 % slow (300 ms) and 99 % fast requests is ten times that. */
-const fastSeconds = 0.0003;
-/** A worker that runs one request for longer than this is stuck as far as those behind it are concerned. A busy machine may well take the processor away from it for a few milliseconds. */
+/** A mean above this is not fast, seconds. That of 1 % slow (300 ms) and 99 % very fast requests is above it: what waits behind those would feel it. */
+const fastSeconds = 0.002;
+/**
+ * A worker that runs one request for longer than this is stuck as far as those behind it are concerned. A busy machine may well take
+ * the processor away from it for a few milliseconds.
+ */
 const stuckMs = 10;
 
 export interface DispatcherOptions {
@@ -145,7 +148,8 @@ export class Dispatcher implements Timed {
     if (link.returning) return 0;
     const service = board.service(link.slot);
     if (service > fastSeconds || this.#stuck(link.slot)) return threads;
-    return threads + Math.min(maxAhead, Math.floor(aheadSeconds / service));
+    // One at least: between two requests the worker would wait for the next one.
+    return threads + Math.min(maxAhead, Math.max(Math.floor(aheadSeconds / service), 1));
   }
 
   #stuck(slot: number): boolean {

