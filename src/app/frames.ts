@@ -26,8 +26,6 @@ export const headerBytes = 12;
 export const bodyInFile = 1;
 /** In a REQUEST: PATH_INFO is still percent-encoded, because decoded it has a line feed, which separates the list. */
 export const pathEncoded = 2;
-/** Bytes of BODY that a worker may send before the first CREDIT. */
-export const initialCredit = 262_144;
 
 /** Who receives what the app worker says. `bytes` belong to the receiver. */
 export interface FrameHandler {

@@ -42,7 +42,9 @@ export function escapeControls(text: string): string {
   return text
     .trimEnd()
     .replace(/\r?\n/g, "\n    ")
-    .replace(/[\x00-\x09\x0b-\x1f\x7f]/g, hex);
+    .replace(/[\x00-\x09\x0b-\x1f\x7f]/g, hexEscape);
 }
 
-const hex = (char: string): string => `\\x${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+/** A character as `\xHH`. */
+export const hexEscape = (char: string): string =>
+  `\\x${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;

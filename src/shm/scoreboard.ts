@@ -28,9 +28,6 @@ const time = { started: 5, heartbeat: 6, service: 7 } as const;
 /** Why a worker ended, as its arbiter wrote it down. */
 export const cause = { itself: 0, timeout: 1 } as const;
 
-export type SlotState = "free" | "booting" | "ready" | "draining";
-const states: readonly SlotState[] = ["free", "booting", "ready", "draining"];
-
 /** Bytes of shared memory for so many app workers. */
 export function scoreboardSize(slots: number): number {
   return headerBytes + slots * slotBytes;
@@ -54,10 +51,6 @@ export class Scoreboard {
     this.#ints[at.webWorkers] = webWorkers;
   }
 
-  get slots(): number {
-    return this.#int(at.slots);
-  }
-
   #int(index: number): number {
     return this.#ints[index] ?? 0;
   }
@@ -66,25 +59,8 @@ export class Scoreboard {
     return this.#int(intsOf(slot) + field[name]);
   }
 
-  state(slot: number): SlotState {
-    return states[this.#slotInt(slot, "state")] ?? "free";
-  }
-
-  pid(slot: number): number {
-    return this.#slotInt(slot, "pid");
-  }
-
   threads(slot: number): number {
     return this.#slotInt(slot, "threads");
-  }
-
-  generation(slot: number): number {
-    return this.#slotInt(slot, "generation");
-  }
-
-  /** Requests answered since it started. */
-  done(slot: number): number {
-    return this.#slotInt(slot, "done");
   }
 
   cause(slot: number): number {

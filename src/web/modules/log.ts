@@ -1,5 +1,5 @@
 /** The access log in the combined format, which Nginx and Gunicorn share as their default. */
-import { zone } from "../../base/log.ts";
+import { hexEscape, zone } from "../../base/log.ts";
 import type { Exchange } from "../exchange.ts";
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -31,9 +31,8 @@ function combined({ request, ends }: Exchange, status: number, bodyBytes: number
 // The client must not be able to end the line or the quotes: Nginx's escape, \xHH.
 const unsafe = /["\\\x00-\x1f\x7f-\xff]/;
 function quoted(text: string): string {
-  return unsafe.test(text) ? text.replace(/["\\\x00-\x1f\x7f-\xff]/g, hex) : text;
+  return unsafe.test(text) ? text.replace(/["\\\x00-\x1f\x7f-\xff]/g, hexEscape) : text;
 }
-const hex = (char: string): string => `\\x${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 
 /** The user of Basic authentication (RFC 7617 2), believed or not: the log says what was sent. */
 function user(authorization: string | undefined): string {
