@@ -1,11 +1,13 @@
-/** All that a command line asks for; what the master carries out. */
+/** All that a command line and a configuration ask for; what the master carries out. */
 import type { Address } from "../base/address.ts";
 import type { LogLevel } from "../base/log.ts";
-import type { SiteConf } from "../web/site.ts";
-import type { Limits } from "../worker/service.ts";
+import type { Configuration } from "../config/configuration.ts";
+import type { UserPlan, ZonePlan } from "../worker/plan.ts";
 
-/** The Python application and how it is run. Names and meanings are those of Gunicorn's settings; times in seconds. */
+/** A Python application and how it is run. Names and meanings are those of Gunicorn's settings; times in seconds. */
 export interface AppPlan {
+  /** As in `app_pass NAME`. */
+  readonly name: string;
   /** `MODULE[:VARIABLE]` or `MODULE:factory()`. */
   readonly app: string;
   /** The interpreter. */
@@ -24,18 +26,43 @@ export interface AppPlan {
   readonly reload: boolean;
 }
 
-export interface Plan {
-  readonly binds: readonly Address[];
-  readonly webWorkers: number;
+/** One address to listen on, and how (the directive `listen`). */
+export interface ListenPlan {
+  /** What the configuration's servers are found by: "127.0.0.1:8000", "*:80", "[::]:80", "unix:/run/x.sock". */
+  readonly key: string;
+  readonly address: Address;
   readonly backlog: number;
-  readonly app: AppPlan;
-  readonly site: SiteConf;
-  readonly limits: Limits;
-  /** A file, or "-" for stderr. */
+  /** One socket per web worker (SO_REUSEPORT), so that the kernel spreads connections evenly; else one for all. */
+  readonly reusePort: boolean;
+  /** IPV6_V6ONLY; means nothing for others. */
+  readonly ipv6Only: boolean;
+  /** SO_RCVBUF, SO_SNDBUF, bytes. */
+  readonly receiveBuffer: number | undefined;
+  readonly sendBuffer: number | undefined;
+  /** TCP_FASTOPEN's queue. */
+  readonly fastOpen: number | undefined;
+  /** TCP_DEFER_ACCEPT. */
+  readonly deferred: boolean;
+  /** SO_KEEPALIVE: off, on, or TCP_KEEPIDLE, TCP_KEEPINTVL (s), TCP_KEEPCNT. */
+  readonly keepAlive: boolean | { readonly idle?: number; readonly interval?: number; readonly count?: number } | undefined;
+}
+
+export interface Plan {
+  readonly configuration: Configuration;
+  readonly listens: readonly ListenPlan[];
+  readonly webWorkers: number;
+  readonly apps: readonly AppPlan[];
+  readonly zones: readonly ZonePlan[];
+  /** worker_connections */
+  readonly connections: number;
+  /** worker_rlimit_nofile; undefined: as many as the system allows. */
+  readonly fileLimit: number | undefined;
+  /** worker_shutdown_timeout, ms; 0: web workers that drain are not bounded by it. */
+  readonly shutdownTimeoutMs: number;
+  readonly user: UserPlan | undefined;
+  /** The main error log: a file, or "-" for stderr. */
   readonly errorLog: string;
   readonly logLevel: LogLevel;
-  /** A file, or "-" for stdout; undefined: none. */
-  readonly accessLog: string | undefined;
   readonly pidFile: string | undefined;
 }
 

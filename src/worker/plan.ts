@@ -1,30 +1,62 @@
 /** What the master tells a web worker when it starts it; plain data, sent as one message. */
-import type { LogLevel } from "../base/log.ts";
-import type { SiteConf } from "../web/site.ts";
-import type { LocalEnd } from "./connection.ts";
-import type { Limits } from "./service.ts";
+import type { Configuration } from "../config/configuration.ts";
 
-/** Where the descriptors are that a web worker inherits. */
-export const inherited = { board: 3, link: 4, firstListener: 5 } as const;
+/** A web worker's descriptors begin here, in this order: the counters' memory, then for each app its scoreboard and its link socket, then each zone's memory, then the listening sockets. */
+export const firstInherited = 3;
 
 export interface WorkerPlan {
   readonly type: "start";
   /** This web worker's number, from 0. */
   readonly webWorker: number;
-  /** For each inherited listening socket, in order: what it is bound to. */
-  readonly listeners: readonly LocalEnd[];
-  readonly site: SiteConf;
-  readonly limits: Limits;
+  readonly webWorkers: number;
+  readonly configuration: Configuration;
+  /** In the order of the descriptors. */
+  readonly apps: readonly AppLink[];
+  readonly zones: readonly ZonePlan[];
+  readonly listeners: readonly ListenerPlan[];
   /** Shared with the app workers, so that nobody else can pose as one; hexadecimal. */
   readonly secret: string;
-  /** How long a request may wait for a free app worker, ms; 0: for ever. */
-  readonly queueTimeoutMs: number;
-  readonly errorLog: string;
-  readonly logLevel: LogLevel;
-  /** undefined: no access log. */
-  readonly accessLog: string | undefined;
+  /** worker_connections, lowered to what the limit of open files allows. */
+  readonly connections: number;
   /** What a master that was killed leaves behind, for its workers to remove. */
   readonly leftovers: Leftovers;
+  /** The worker drops to these after it has opened its logs; undefined: it stays who it is (the directive `user`). */
+  readonly user: UserPlan | undefined;
+}
+
+/** An application whose workers connect to this web worker. */
+export interface AppLink {
+  /** As in `app_pass NAME`. */
+  readonly name: string;
+  /** How long a request may wait for a free app worker, ms; 0: for ever. */
+  readonly queueTimeoutMs: number;
+}
+
+/** Memory that web workers share (`limit_req_zone`, `proxy_cache_path` …). The master keeps it over a reload where name, kind and size are the same. */
+export interface ZonePlan {
+  readonly name: string;
+  /** What is in it: "limit_req $binary_remote_addr". */
+  readonly kind: string;
+  readonly sizeBytes: number;
+}
+
+export interface ListenerPlan {
+  /** As in `ListenPlan.key`: what the configuration's servers are found by. */
+  readonly key: string;
+  /** Where it is really bound (port 0 has become a number). */
+  readonly local: LocalEnd;
+}
+
+/** Our end of a connection: a listening socket's address and port as text; a Unix socket's path and "". */
+export interface LocalEnd {
+  readonly address: string;
+  readonly port: string;
+}
+
+export interface UserPlan {
+  readonly uid: number;
+  readonly gid: number;
+  readonly name: string;
 }
 
 export interface Leftovers {
@@ -33,7 +65,7 @@ export interface Leftovers {
   readonly masterPid: number;
 }
 
-/** What the master says later: stop accepting and finish what is under way, within so many ms; open the logs anew. */
+/** What the master says later: stop accepting and finish what is under way, within so many ms (0: no bound); open the logs anew. */
 export type WorkerOrder =
   | WorkerPlan
   | { readonly type: "drain"; readonly withinMs: number }
