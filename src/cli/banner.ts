@@ -1,22 +1,29 @@
 /** What the user sees once the service answers. */
 import { formatAddress } from "../base/address.ts";
-import { version } from "../master/arbiter.ts";
-import type { Plan } from "../master/plan.ts";
+import type { AppPlan, Plan } from "../master/plan.ts";
 import type { Listening } from "../master/sockets.ts";
+import { version } from "../master/version.ts";
 
-/** `colours`: the output is a terminal. */
-export function banner(plan: Plan, listening: readonly Listening[], colours: boolean): string {
+export interface BannerOptions {
+  readonly listening: readonly Listening[];
+  /** What is served without Python. */
+  readonly statics: readonly { readonly prefix: string; readonly root: string }[];
+  /** The output is a terminal. */
+  readonly colours: boolean;
+}
+
+export function banner(plan: Plan, { listening, statics, colours }: BannerOptions): string {
   const paint = (code: number, text: string) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
-  const { app, site, webWorkers } = plan;
+  const { apps, webWorkers } = plan;
   const row = (name: string, text: string) => `  ${paint(2, name.padEnd(9))} ${text}\n`;
-  const threads = app.threads === 1 ? "" : ` × ${app.threads} threads`;
+  const threads = ({ threads: each }: AppPlan) => (each === 1 ? "" : ` × ${each} threads`);
   return [
-    `${paint(1, `Alicorn ${version}`)} serves ${paint(1, app.app)}\n`,
+    `${paint(1, `Alicorn ${version}`)} serves ${paint(1, apps.map(({ app }) => app).join(", "))}\n`,
     ...listening.map(({ address }) => row("at", paint(36, urlOf(formatAddress(address))))),
-    ...site.statics.map(({ prefix, root }) => row("static", `${prefix} from ${root}`)),
-    row("Python", `${count(app.workers, "worker")}${threads}, ${app.python}`),
+    ...statics.map(({ prefix, root }) => row("static", `${prefix} from ${root}`)),
+    ...apps.map((app) => row("Python", `${count(app.workers, "worker")}${threads(app)}, ${app.python}`)),
     row("HTTP", count(webWorkers, "web worker")),
-    ...(app.reload ? [row("reload", "a saved source file restarts the application")] : []),
+    ...(apps.some(({ reload }) => reload) ? [row("reload", "a saved source file restarts the application")] : []),
     row("stop", `Ctrl-C, or kill -TERM ${process.pid}; new code: kill -HUP ${process.pid}`),
   ].join("");
 }

@@ -2,15 +2,15 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { type Address, parseAddress } from "../base/address.ts";
+import { type Address, formatAddress, parseAddress } from "../base/address.ts";
 import { makeLog } from "../base/log.ts";
-import { version } from "../master/arbiter.ts";
 import { check } from "../master/check.ts";
 import { Master } from "../master/master.ts";
-import { type Plan, StartError } from "../master/plan.ts";
+import { type ListenPlan, type Plan, StartError } from "../master/plan.ts";
+import { zeroReport } from "../master/report.ts";
+import { zeroSignals } from "../master/signals.ts";
+import { version } from "../master/version.ts";
 import { LogFile } from "../net/log_file.ts";
-import type { StaticConf } from "../web/site.ts";
-import { defaultLimits } from "../worker/service.ts";
 import { banner } from "./banner.ts";
 import { helpText } from "./help.ts";
 import { type Given, parseArguments, UsageError } from "./options.ts";
@@ -18,6 +18,8 @@ import { findPython } from "./python.ts";
 
 /** More workers than this are a decision that the user makes, not the number of cores. */
 const mostByDefault = 4;
+/** Of one web worker, where the limit of open files allows it. */
+const mostConnections = 16_384;
 
 /** Runs a command line to its end and exits the process with its code. */
 export async function main(args: readonly string[]): Promise<never> {
@@ -30,12 +32,24 @@ async function run(args: readonly string[]): Promise<number> {
     if (given.help) return print(helpText());
     if (given.version) return print(`alicorn ${version}\n`);
     const plan = makePlan(given, positional, process.env);
+    const statics = given.static.map(staticRoute);
     const logFile = openLog(plan.errorLog, "--error-log");
-    if (plan.accessLog !== undefined) openLog(plan.accessLog, "--access-log").close();
+    if (given.accessLog !== undefined) openLog(absolute(given.accessLog), "--access-log").close();
     const log = makeLog(plan.logLevel, (line) => logFile.write(line));
     if (given.check) return await check(plan, log);
-    const master = new Master(plan, log, logFile);
-    return await master.run(() => process.stderr.write(banner(plan, master.listening, colours(process.stderr))));
+    const master = new Master({
+      plan,
+      load: () => makePlan(given, positional, process.env),
+      signals: zeroSignals,
+      renewWebWorkers: false,
+      report: zeroReport(log),
+      reopenLog: () => logFile.reopen(),
+      onServing() {
+        const { listening } = master;
+        process.stderr.write(banner(plan, { listening, statics, colours: colours(process.stderr) }));
+      },
+    });
+    return await master.run();
   } catch (error) {
     if (error instanceof UsageError) return complain(`${error.message} (alicorn --help lists the options)`, 2);
     if (error instanceof StartError) return complain(error.message, error.exitCode);
@@ -73,29 +87,50 @@ function makePlan(given: Given, positional: readonly string[], environment: Node
   const chdir = directory(given.chdir ?? ".", "--chdir");
   for (const pair of given.env) if (!/^[^=]+=/.test(pair)) throw new UsageError(`--env ${pair}: write it as KEY=VALUE`);
   return {
-    binds: binds(given, environment),
+    configuration: { statements: [], prefix: `${process.cwd()}/`, file: "", errorLog: absolute(given.errorLog) },
+    listens: binds(given, environment).map((address) => listenPlan(address, given.backlog)),
     webWorkers: Math.min(given.webWorkers ?? cores, 16),
-    backlog: given.backlog,
-    app: {
-      app,
-      python: findPython(given.python, chdir, environment),
-      chdir,
-      env: given.env,
-      workers: given.reload ? 1 : (given.workers ?? concurrency(environment) ?? cores),
-      threads: given.threads,
-      timeout: given.timeout,
-      graceful_timeout: given.gracefulTimeout,
-      max_requests: given.maxRequests,
-      max_requests_jitter: given.maxRequestsJitter,
-      preload: given.preload,
-      reload: given.reload,
-    },
-    site: { statics: given.static.map((each) => staticConf(each, given.staticCacheControl)) },
-    limits: { ...defaultLimits, keepAliveTimeoutMs: given.keepAlive * 1000 },
+    apps: [
+      {
+        name: "app",
+        app,
+        python: findPython(given.python, chdir, environment),
+        chdir,
+        env: given.env,
+        workers: given.reload ? 1 : (given.workers ?? concurrency(environment) ?? cores),
+        threads: given.threads,
+        timeout: given.timeout,
+        graceful_timeout: given.gracefulTimeout,
+        max_requests: given.maxRequests,
+        max_requests_jitter: given.maxRequestsJitter,
+        preload: given.preload,
+        reload: given.reload,
+      },
+    ],
+    zones: [],
+    connections: mostConnections,
+    fileLimit: undefined,
+    // 0 would mean: without a bound.
+    shutdownTimeoutMs: Math.max(given.gracefulTimeout * 1000, 1),
+    user: undefined,
     errorLog: absolute(given.errorLog),
     logLevel: given.logLevel,
-    accessLog: given.accessLog === undefined ? undefined : absolute(given.accessLog),
     pidFile: given.pid === undefined ? undefined : resolve(given.pid),
+  };
+}
+
+function listenPlan(address: Address, backlog: number): ListenPlan {
+  return {
+    key: formatAddress(address),
+    address,
+    backlog,
+    reusePort: true,
+    ipv6Only: true,
+    receiveBuffer: undefined,
+    sendBuffer: undefined,
+    fastOpen: undefined,
+    deferred: false,
+    keepAlive: undefined,
   };
 }
 
@@ -126,12 +161,10 @@ function directory(path: string, flag: string): string {
   return full;
 }
 
-function staticConf(text: string, cacheControl: string | undefined): StaticConf {
+function staticRoute(text: string): { prefix: string; root: string } {
   const equals = text.indexOf("=");
   const url = text.slice(0, equals);
   if (equals < 1 || !url.startsWith("/"))
     throw new UsageError(`--static ${text}: write it as URL=DIR, for example /static=./static`);
-  const prefix = url.endsWith("/") ? url : `${url}/`;
-  const root = directory(text.slice(equals + 1), "--static");
-  return cacheControl === undefined ? { prefix, root } : { prefix, root, cacheControl };
+  return { prefix: url.endsWith("/") ? url : `${url}/`, root: directory(text.slice(equals + 1), "--static") };
 }

@@ -2,8 +2,9 @@
 
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-import type { Log, LogLevel } from "../base/log.ts";
+import type { LogLevel } from "../base/log.ts";
 import type { AppPlan } from "./plan.ts";
+import { version } from "./version.ts";
 
 /** What the arbiter reports (python/alicorn/arbiter.py). */
 type Report =
@@ -29,7 +30,6 @@ export interface ArbiterOptions {
   readonly secret: string;
   readonly errorLog: string;
   readonly logLevel: LogLevel;
-  readonly log: Log;
 }
 
 const home = join(import.meta.dir, "../../python/alicorn");
@@ -65,7 +65,7 @@ export class Arbiter {
       this.#rejectServing(new ArbiterFailure(code, `the application's arbiter ended with code ${code}`));
       return code;
     });
-    const { python: _, ...settings } = plan;
+    const { python: _, name: __, ...settings } = plan;
     this.#send({
       type: "start",
       ...settings,
@@ -149,5 +149,3 @@ export class ArbiterFailure extends Error {
     this.exitCode = exitCode;
   }
 }
-
-export const version: string = (await Bun.file(join(import.meta.dir, "../../package.json")).json()).version;

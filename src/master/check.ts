@@ -1,19 +1,31 @@
-/** `--check`: would it start? Binds the addresses, loads the application, and lets go of both. */
+/** `--check`: would it start? Binds the addresses, loads the applications, and lets go of both. */
+
 import type { Log } from "../base/log.ts";
 import { closeFd, sharedMemory } from "../net/libc.ts";
 import { Scoreboard, scoreboardSize } from "../shm/scoreboard.ts";
 import { Arbiter, ArbiterFailure } from "./arbiter.ts";
-import type { Plan } from "./plan.ts";
-import { closeAll, listenOnAll } from "./sockets.ts";
+import type { AppPlan, Plan } from "./plan.ts";
+import { zeroReport } from "./report.ts";
+import { closeSockets, openSockets } from "./sockets.ts";
 
 /** The exit code. Throws StartError for an address that cannot be had. */
 export async function check(plan: Plan, log: Log): Promise<number> {
-  closeAll(listenOnAll(plan.binds, 1, plan.backlog));
+  const explain = zeroReport(log).cannotListen;
+  closeSockets(await openSockets(plan.listens, { kept: [], webWorkers: 1, tries: 1, explain, onInUse() {} }));
+  for (const app of plan.apps) {
+    const exitCode = await checkApp(app, plan, log);
+    if (exitCode !== 0) return exitCode;
+  }
+  process.stderr.write("alicorn: options, addresses and application are fine\n");
+  return 0;
+}
+
+async function checkApp(app: AppPlan, plan: Plan, log: Log): Promise<number> {
   const slots = 2;
   const board = sharedMemory("alicorn-scoreboard", scoreboardSize(slots));
   new Scoreboard(board).initialise(slots, 0);
   const arbiter = new Arbiter({
-    plan: { ...plan.app, workers: 1, reload: false },
+    plan: { ...app, workers: 1, reload: false },
     generation: 1,
     slots: [0, slots],
     board,
@@ -21,11 +33,9 @@ export async function check(plan: Plan, log: Log): Promise<number> {
     secret: "0".repeat(32),
     errorLog: plan.errorLog,
     logLevel: plan.logLevel,
-    log,
   });
   try {
     await arbiter.serving;
-    process.stderr.write("alicorn: options, addresses and application are fine\n");
     return 0;
   } catch (error) {
     if (!(error instanceof ArbiterFailure)) throw error;

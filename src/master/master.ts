@@ -1,277 +1,382 @@
 /** The master process: binds, starts, supervises and ends all others. It never touches a request. */
 import { randomBytes } from "node:crypto";
-import type { Log } from "../base/log.ts";
-import { closeFd, listenAbstract, raiseFileLimit, sharedMemory } from "../net/libc.ts";
-import type { LogFile } from "../net/log_file.ts";
-import { Scoreboard, scoreboardSize } from "../shm/scoreboard.ts";
-import { Arbiter, ArbiterFailure } from "./arbiter.ts";
-import { removePidFile, writePidFile } from "./pidfile.ts";
-import type { Plan } from "./plan.ts";
-import { closeAll, type Listening, listenOnAll } from "./sockets.ts";
-import { WebWorker } from "./web_workers.ts";
+import { constants } from "node:os";
+import { isatty } from "node:tty";
+import { ConfigError } from "../config/statement.ts";
+import { raiseFileLimit, SystemError, setFileLimit } from "../net/libc.ts";
+import { readyWithinMs } from "./app_side.ts";
+import { ArbiterFailure } from "./arbiter.ts";
+import { Generation } from "./generation.ts";
+import { SharedMemories } from "./memory.ts";
+import { refuseLiving, removePidFile, writePidFile } from "./pidfile.ts";
+import { type Plan, StartError } from "./plan.ts";
+import type { Report } from "./report.ts";
+import { type Action, onSignals, type SignalTable } from "./signals.ts";
+import { closeSockets, type Listening, leaveSockets, openSockets } from "./sockets.ts";
+import { oldName, Upgrade } from "./upgrade.ts";
+import { withDeadline } from "./waiting.ts";
+import { webWorkerCommand } from "./web_workers.ts";
 
-/** Slots on the scoreboard. Two generations of workers live side by side during a reload, each in its own half. */
-const slots = 256;
 /** Descriptors that a web worker needs besides its connections: files, links, logs. */
 const spareFds = 256;
+/** How often an address in use is tried, where that may be the socket of a server that is just ending. */
+const patientTries = 5;
 
-/** A new generation that is not ready by then is given up: one of its workers may fail to start again and again. */
-const reloadWithinMs = 120_000;
+export interface MasterOptions {
+  readonly plan: Plan;
+  /** The plan as it is now. Throws ConfigError or StartError. */
+  readonly load: () => Plan | Promise<Plan>;
+  /** Another plan is in force from now on. */
+  readonly onPlan?: (plan: Plan) => void;
+  readonly signals: SignalTable;
+  /** A reload begins anew with everything; else only the application's workers are replaced. */
+  readonly renewWebWorkers: boolean;
+  readonly report: Report;
+  /** Opens the master's own log anew. Throws the system's error. */
+  readonly reopenLog: () => void;
+  readonly upgrade?: UpgradeSettings;
+  /** Sockets are bound, the pid file is there. */
+  readonly onBound?: () => void;
+  /** Everything answers. */
+  readonly onServing?: () => void;
+  /** The command line of a web worker. */
+  readonly webWorkerCommand?: readonly string[];
+}
 
-/** starting → serving ⇄ reloading → stopping */
-type State = "starting" | "serving" | "reloading" | "stopping";
+/** What only a program that can be replaced by another one while it serves has to know. */
+export interface UpgradeSettings {
+  /** The command line that starts it. */
+  readonly command: readonly string[];
+  /** What the one before has handed over; undefined: there is none. */
+  readonly inherited: readonly Listening[] | undefined;
+}
+
+/** starting → serving ⇄ reloading → stopping; retired: without workers, after an upgrade or in the middle of one. */
+type State = "starting" | "serving" | "reloading" | "retired" | "stopping";
 
 export class Master {
-  readonly #plan: Plan;
-  readonly #log: Log;
-  readonly #logFile: LogFile;
+  readonly #options: MasterOptions;
+  readonly #report: Report;
+  #plan: Plan;
   #state: State = "starting";
   #listening: Listening[] = [];
-  #board!: { readonly fd: number; readonly view: Scoreboard };
-  #links: { readonly fd: number; readonly name: string }[] = [];
-  #webWorkers: WebWorker[] = [];
-  #arbiter!: Arbiter;
-  #generation = 0;
-  #workers: number;
+  readonly #memories = new SharedMemories();
+  #generation: Generation | undefined;
+  /** Ends, or begins, beside it. */
+  readonly #others = new Set<Generation>();
   /** HUP came during a reload: once more, afterwards. */
   #reloadAgain = false;
+  #upgrade: Upgrade | undefined;
+  /** Who started this process: as long as it lives it may be serving with the same sockets. */
+  readonly #parent = process.ppid;
   readonly #secret = randomBytes(16).toString("hex");
   #finish: (exitCode: number) => void = () => {};
 
-  constructor(plan: Plan, log: Log, logFile: LogFile) {
-    this.#plan = plan;
-    this.#log = log;
-    this.#logFile = logFile;
-    this.#workers = plan.app.workers;
+  constructor(options: MasterOptions) {
+    this.#options = options;
+    this.#plan = options.plan;
+    this.#report = options.report;
   }
 
   get listening(): readonly Listening[] {
     return this.#listening;
   }
 
-  /** Serves until a signal ends it; returns the exit code. `onServing`: the application answers now. Throws StartError. */
-  async run(onServing: () => void): Promise<number> {
-    const plan = this.#plan;
-    const limit = raiseFileLimit();
-    if (plan.pidFile !== undefined) writePidFile(plan.pidFile);
+  /** Serves until a signal ends it; returns the exit code. Throws StartError. */
+  async run(): Promise<number> {
+    const { signals, onBound, upgrade } = this.#options;
     try {
-      this.#listening = listenOnAll(plan.binds, plan.webWorkers, plan.backlog);
+      this.#listening = await this.#open(this.#plan, upgrade?.inherited ?? []);
+      const zones = this.#memories.prepare(this.#plan.zones);
+      this.#memories.adopt(zones);
       const ended = new Promise<number>((resolve) => {
         this.#finish = resolve;
       });
-      this.#handleSignals();
-      this.#startProcesses(limit);
-      void this.#whenServing(onServing);
-      return await ended;
+      onSignals(signals, (action, name) => this.#onSignal(action, name));
+      this.#takePidFile();
+      leaveSockets(upgrade?.inherited ?? [], this.#listening);
+      onBound?.();
+      this.#generation = this.#begin(this.#plan, this.#listening);
+      void this.#whenServing(this.#generation);
+      const exitCode = await ended;
+      this.#report.ended();
+      return exitCode;
     } finally {
       this.#closeSockets();
-      if (plan.pidFile !== undefined) removePidFile(plan.pidFile, process.pid);
+      this.#removePidFile();
     }
   }
 
-  /** Ours; each web worker closes its own when it stops accepting. */
-  #closeSockets(): void {
-    closeAll(this.#listening);
-    this.#listening = [];
-  }
-
-  #startProcesses(fileLimit: number): void {
-    const { webWorkers } = this.#plan;
-    const fd = sharedMemory("alicorn-scoreboard", scoreboardSize(slots));
-    this.#board = { fd, view: new Scoreboard(fd) };
-    this.#board.view.initialise(slots, webWorkers);
-    for (let i = 0; i < webWorkers; i++) this.#links.push(listenAbstract(slots));
-    this.#arbiter = this.#startArbiter();
-    const connections = Math.min(this.#plan.limits.connections, Math.max(fileLimit - spareFds, 64));
-    for (let i = 0; i < webWorkers; i++) this.#webWorkers.push(this.#startWebWorker(i, connections));
-  }
-
-  #startWebWorker(webWorker: number, connections: number): WebWorker {
-    const plan = this.#plan;
-    const link = this.#links[webWorker];
-    if (link === undefined) throw new Error("no link socket");
-    return new WebWorker({
-      plan: {
-        type: "start",
-        webWorker,
-        listeners: this.#listening.map(({ local }) => local),
-        site: plan.site,
-        limits: { ...plan.limits, connections },
-        secret: this.#secret,
-        queueTimeoutMs: plan.app.timeout * 1000,
-        errorLog: plan.errorLog,
-        logLevel: plan.logLevel,
-        accessLog: plan.accessLog,
-        leftovers: {
-          unixPaths: this.#listening.flatMap(({ address }) => (address.kind === "unix" ? [address.path] : [])),
-          pidFile: plan.pidFile,
-          masterPid: process.pid,
-        },
-      },
-      fds: [this.#board.fd, link.fd, ...this.#listening.map(({ fds }) => fds[webWorker] ?? -1)],
-      log: this.#log,
-      onDeath: () => this.#forgetWebWorker(webWorker),
-    });
-  }
-
-  /** What it had given to app workers is no longer waited for by anybody. */
-  #forgetWebWorker(webWorker: number): void {
-    for (let slot = 0; slot < slots; slot++) this.#board.view.forget(slot, webWorker);
-    this.#board.view.setWaiting(webWorker, 0);
-  }
-
-  #startArbiter(): Arbiter {
-    this.#generation++;
-    const half = slots / 2;
-    const arbiter = new Arbiter({
-      plan: { ...this.#plan.app, workers: this.#workers },
-      generation: this.#generation,
-      slots: [(this.#generation % 2) * half, half],
-      board: this.#board.fd,
-      links: this.#links.map(({ name }) => name),
-      secret: this.#secret,
-      errorLog: this.#plan.errorLog,
-      logLevel: this.#plan.logLevel,
-      log: this.#log,
-    });
-    void arbiter.exited.then((code) => this.#onArbiterGone(arbiter, code));
-    // Whoever starts one decides what its failure means; unheard, it must not end the process.
-    arbiter.serving.catch(() => {});
-    return arbiter;
-  }
-
-  async #whenServing(onServing: () => void): Promise<void> {
+  /** Returns how many connections a web worker may have. */
+  #limitFiles({ fileLimit, connections }: Plan): number {
+    let limit = raiseFileLimit();
     try {
-      await Promise.all([this.#arbiter.serving, ...this.#webWorkers.map(({ serving }) => serving)]);
+      if (fileLimit !== undefined) setFileLimit(fileLimit);
+      limit = fileLimit ?? limit;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#report.wrong("alert", `setrlimit(RLIMIT_NOFILE, ${fileLimit}) failed (${error.code})`);
+    }
+    return Math.min(connections, Math.max(limit - spareFds, 64));
+  }
+
+  #open(plan: Plan, kept: readonly Listening[]): Promise<Listening[]> {
+    return openSockets(plan.listens, {
+      kept,
+      webWorkers: plan.webWorkers,
+      tries: this.#options.renewWebWorkers ? patientTries : 1,
+      explain: this.#report.cannotListen,
+      onInUse: this.#report.startFailed,
+    });
+  }
+
+  #begin(plan: Plan, listening: readonly Listening[], zones = this.#memories.prepare(plan.zones)): Generation {
+    return new Generation({
+      plan,
+      listening,
+      memories: this.#memories,
+      zones,
+      connections: this.#limitFiles(plan),
+      secret: this.#secret,
+      report: this.#report,
+      webWorkerCommand: this.#options.webWorkerCommand ?? webWorkerCommand,
+    });
+  }
+
+  async #whenServing(generation: Generation): Promise<void> {
+    try {
+      await generation.serving;
       if (this.#state !== "starting") return;
       this.#state = "serving";
-      onServing();
+      this.#options.onServing?.();
+      this.#reloadOnceMore();
     } catch (error) {
-      if (this.#state === "stopping") return;
-      this.#log.error((error as Error).message);
+      if (this.#state !== "starting") return;
+      this.#report.startFailed((error as Error).message);
       await this.#end(error instanceof ArbiterFailure && error.exitCode > 0 ? error.exitCode : 1, false);
     }
   }
 
-  /** An arbiter that nobody told to stop: its workers are orphans. A new generation takes over. */
-  #onArbiterGone(arbiter: Arbiter, code: number): void {
-    if (arbiter !== this.#arbiter || this.#state === "stopping" || this.#state === "starting") return;
-    this.#log.error(`application arbiter (pid:${arbiter.pid}) ended with code ${code}; it is replaced`);
-    for (const pid of arbiter.workers) signal(pid, "SIGTERM");
-    const again = () => {
-      if (this.#state !== "stopping") this.#arbiter = this.#startArbiter();
-    };
-    // A second at least between two tries: an application that cannot be loaded any more must not occupy the machine.
-    setTimeout(again, 1000);
+  // --- signals
+
+  #onSignal(wanted: Action, name: NodeJS.Signals): void {
+    const action = this.#allowed(wanted);
+    this.#report.signalled(name, constants.signals[name], action);
+    if (action === "stop") void this.#end(0, false);
+    else if (action === "finish") void this.#end(0, true);
+    else if (action === "reload") void this.#reload();
+    else if (action === "reopen") this.#reopenLogs();
+    else if (action === "upgrade") this.#startUpgrade();
+    else if (action === "retire") this.#retire();
+    else if (action === "grow") this.#resize(1);
+    else if (action === "shrink") this.#resize(-1);
   }
 
-  /** New workers start and are ready before the old ones stop: no request fails, and new code that fails changes nothing. */
-  async #reload(): Promise<void> {
-    if (this.#state === "reloading") this.#reloadAgain = true;
-    if (this.#state !== "serving") return;
-    this.#state = "reloading";
-    this.#log.info("Hang up: reloading the application");
-    this.#workers = this.#plan.app.workers;
-    const old = this.#arbiter;
-    const fresh = this.#startArbiter();
-    try {
-      await withDeadline(fresh.serving, reloadWithinMs, "its workers were not ready in time");
-      this.#arbiter = fresh;
-      old.stop();
-      this.#log.info(`reloaded: generation ${fresh.generation} serves`);
-    } catch (error) {
-      fresh.quit();
-      this.#log.error(`the reload failed, the application as it was keeps serving: ${(error as Error).message}`);
+  #allowed(action: Action): Action {
+    // A terminal sends WINCH when its window changes its size: that is nobody's wish.
+    if (action === "retire" && isatty(0)) return "ignore";
+    // Three programs at once would be one too many.
+    if (action === "upgrade" && (this.#upgrade?.isRunning || this.#predecessorServes)) return "ignore";
+    return action;
+  }
+
+  /** Another master, from which this one has its sockets, has not ended yet. */
+  get #predecessorServes(): boolean {
+    return this.#options.upgrade?.inherited !== undefined && process.ppid === this.#parent;
+  }
+
+  #resize(by: number): void {
+    for (const app of this.#generation?.apps ?? []) {
+      const count = app.resize(by);
+      if (count !== undefined) this.#report.appWorkers(count);
     }
-    if (this.#isStopping()) fresh.quit();
-    else this.#state = "serving";
+  }
+
+  #reopenLogs(): void {
+    try {
+      this.#options.reopenLog();
+    } catch (error) {
+      this.#report.wrong("error", `cannot reopen the error log: ${(error as Error).message}`);
+    }
+    for (const generation of this.#all()) generation.reopenLogs();
+  }
+
+  #all(): Generation[] {
+    return [...this.#others, ...(this.#generation === undefined ? [] : [this.#generation])];
+  }
+
+  // --- reload
+
+  async #reload(): Promise<void> {
+    if (this.#state === "reloading" || this.#state === "starting") this.#reloadAgain = true;
+    if (this.#state !== "serving" && this.#state !== "retired") return;
+    const before = this.#state;
+    this.#state = "reloading";
+    this.#report.reloading();
+    try {
+      // During an upgrade the old program's workers come back as they were: the new one owns the configuration.
+      if (before === "retired" && this.#upgrade?.isRunning) await this.#renew(this.#plan);
+      else if (this.#options.renewWebWorkers) await this.#renew(await this.#options.load());
+      else await this.#reloadApps(await this.#options.load());
+      this.#report.reloaded((this.#generation?.apps ?? []).map(({ generation }) => generation));
+    } catch (error) {
+      if (!this.#isStopping()) this.#report.reloadFailed(wordsOf(error));
+    }
+    this.#afterReload();
+  }
+
+  #afterReload(): void {
+    if (this.#isStopping()) return;
+    this.#state = this.#generation === undefined ? "retired" : "serving";
+    this.#reloadOnceMore();
+  }
+
+  #reloadOnceMore(): void {
     if (!this.#reloadAgain) return;
     this.#reloadAgain = false;
-    await this.#reload();
+    void this.#reload();
   }
 
   #isStopping(): boolean {
     return this.#state === "stopping";
   }
 
-  #handleSignals(): void {
-    process.on("SIGTERM", () => void this.#end(0, true));
-    process.on("SIGINT", () => void this.#end(0, false));
-    process.on("SIGQUIT", () => void this.#end(0, false));
-    process.on("SIGHUP", () => void this.#reload());
-    process.on("SIGTTIN", () => this.#resize(1));
-    process.on("SIGTTOU", () => this.#resize(-1));
-    process.on("SIGUSR1", () => this.#reopenLogs());
-    for (const ignored of ["SIGUSR2", "SIGWINCH"] as const) process.on(ignored, () => {});
+  /** New code; the web workers stay. */
+  async #reloadApps(plan: Plan): Promise<void> {
+    const apps = this.#generation?.apps ?? [];
+    await Promise.all(apps.map((app, i) => app.reload(plan.apps[i] ?? app.plan)));
+    this.#plan = plan;
   }
 
-  #resize(by: number): void {
-    const count = Math.min(Math.max(this.#workers + by, 1), slots / 2 - 1);
-    if (count === this.#workers) return;
-    this.#workers = count;
-    this.#log.info(`${count} application worker${count === 1 ? "" : "s"} from now on`);
-    this.#arbiter.setWorkers(count);
-  }
-
-  #reopenLogs(): void {
+  /** Everything anew: the old ones serve until the new ones do. Throws if those cannot; then nothing has changed. */
+  async #renew(plan: Plan): Promise<void> {
+    const old = this.#generation;
+    const before = this.#listening;
+    const zones = this.#memories.prepare(plan.zones);
+    let listening: Listening[] = [];
+    let fresh: Generation | undefined;
     try {
-      this.#logFile.reopen();
+      listening = await this.#open(plan, before);
+      if (this.#isStopping()) throw new StartError("stopped");
+      if (plan.pidFile !== this.#plan.pidFile && plan.pidFile !== undefined) writePidFile(plan.pidFile);
+      fresh = this.#begin(plan, listening, zones);
+      this.#others.add(fresh);
+      await withDeadline(fresh.serving, readyWithinMs, "the new worker processes were not ready in time");
+      if (this.#isStopping()) throw new StartError("stopped");
     } catch (error) {
-      this.#log.error(`cannot reopen the error log: ${(error as Error).message}`);
+      if (fresh !== undefined) void this.#let(fresh, false);
+      // Of a reload in which the service was stopped nothing is left to be undone: its sockets are closed with all others.
+      closeSockets(listening, before);
+      this.#memories.discard(zones);
+      throw error;
     }
-    for (const worker of this.#webWorkers) worker.reopenLogs();
-    this.#arbiter.reopenLogs();
+    this.#others.delete(fresh);
+    this.#generation = fresh;
+    this.#listening = listening;
+    this.#memories.adopt(zones);
+    this.#takeOver(plan);
+    if (old !== undefined) void this.#let(old, true);
+    closeSockets(before, listening);
   }
 
-  /** Graceful: clients are served to the end first, then the application's workers go. Both within graceful_timeout. */
+  #takeOver(plan: Plan): void {
+    const before = this.#plan;
+    this.#plan = plan;
+    if (before.pidFile !== undefined && before.pidFile !== plan.pidFile) removePidFile(before.pidFile, process.pid);
+    this.#options.onPlan?.(plan);
+  }
+
+  /** Lets a generation end beside the one that serves. */
+  async #let(generation: Generation, graceful: boolean): Promise<void> {
+    this.#others.add(generation);
+    await generation.end(graceful, generation.plan.shutdownTimeoutMs);
+    this.#others.delete(generation);
+  }
+
+  // --- upgrade
+
+  #startUpgrade(): void {
+    try {
+      this.#upgrade = new Upgrade({
+        command: this.#options.upgrade?.command ?? [],
+        pidFile: this.#plan.pidFile,
+        fds: this.#listening.flatMap(({ fds }) => fds),
+        report: this.#report,
+        onFailed: () => {
+          if (this.#state === "retired") void this.#comeBack();
+        },
+      });
+    } catch (error) {
+      this.#report.wrong("alert", `the new binary process could not be started: ${(error as Error).message}`);
+    }
+  }
+
+  /** The workers leave, and the master stays. */
+  #retire(): void {
+    const generation = this.#generation;
+    if (generation === undefined || this.#state !== "serving") return;
+    this.#state = "retired";
+    this.#generation = undefined;
+    void this.#let(generation, true);
+  }
+
+  /** The new program is gone: the workers of this one are needed again. */
+  async #comeBack(): Promise<void> {
+    this.#state = "reloading";
+    try {
+      await this.#renew(this.#plan);
+    } catch (error) {
+      if (!this.#isStopping()) this.#report.reloadFailed(wordsOf(error));
+    }
+    this.#afterReload();
+  }
+
+  // --- the end
+
   async #end(exitCode: number, graceful: boolean): Promise<void> {
     if (this.#isStopping()) {
       // Asked twice: the user does not want to wait.
-      for (const worker of this.#webWorkers) worker.kill();
-      this.#arbiter.quit();
+      if (!graceful || !this.#options.renewWebWorkers) for (const generation of this.#all()) generation.cut();
       return;
     }
     this.#state = "stopping";
-    if (this.#plan.pidFile !== undefined) removePidFile(this.#plan.pidFile, process.pid);
-    const withinMs = graceful ? this.#plan.app.graceful_timeout * 1000 : 0;
-    this.#log.info(graceful ? "Shutting down: finishing what is under way" : "Shutting down");
-    for (const worker of this.#webWorkers) worker.drain(withinMs);
+    // Where there are no upgrades another one may be started while this one finishes.
+    if (this.#options.upgrade === undefined) this.#removePidFile();
+    this.#report.stopping(graceful);
+    const { shutdownTimeoutMs } = this.#plan;
+    const all = this.#all();
+    const ends = all.map((generation) => generation.end(graceful, shutdownTimeoutMs));
+    if (!graceful) for (const generation of all) generation.cut();
     this.#closeSockets();
-    if (!graceful) this.#arbiter.quit();
-    await atMost(Promise.all(this.#webWorkers.map(({ left }) => left)), withinMs + 1000);
-    for (const worker of this.#webWorkers) worker.kill();
-    // Before the application's workers leave: they would connect again, and wait for the LAST of nobody.
-    for (const { fd } of this.#links) closeFd(fd);
-    if (graceful) this.#arbiter.stop();
-    await atMost(this.#arbiter.exited, withinMs + 2000);
-    this.#arbiter.kill();
-    for (const pid of this.#arbiter.workers) signal(pid, "SIGKILL");
+    await Promise.all(ends);
     this.#finish(exitCode);
   }
-}
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has ended already.
+  /** Ours; each web worker closes its own when it stops accepting. */
+  #closeSockets(): void {
+    if (this.#upgrade?.isRunning || this.#predecessorServes) leaveSockets(this.#listening);
+    else closeSockets(this.#listening);
+    this.#listening = [];
+  }
+
+  #takePidFile(): void {
+    const { pidFile } = this.#plan;
+    if (pidFile === undefined) return;
+    if (this.#options.upgrade === undefined) refuseLiving(pidFile);
+    writePidFile(pidFile);
+  }
+
+  #removePidFile(): void {
+    const { pidFile } = this.#plan;
+    if (pidFile === undefined) return;
+    removePidFile(pidFile, process.pid);
+    if (this.#upgrade !== undefined) removePidFile(oldName(pidFile), process.pid);
   }
 }
 
-/** Waits for the promise, but not longer than `ms`. */
-async function atMost(promise: Promise<unknown>, ms: number): Promise<void> {
-  await withDeadline(promise, ms, "late").catch(() => {});
-}
-
-/** The promise's outcome, or after `ms` an error that says why. */
-async function withDeadline<T>(promise: Promise<T>, ms: number, why: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(why)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** An error that the user can do something about in one sentence, another one with all that helps to find it. */
+function wordsOf(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof StartError || error instanceof ArbiterFailure)
+    return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

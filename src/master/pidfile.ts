@@ -1,21 +1,34 @@
-/** The pid file, as Gunicorn writes it: "PID\n", put in place whole. */
+/** The pid file, as Gunicorn and Nginx write it: "PID\n". */
 import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { errorText } from "../net/libc.ts";
 import { StartError } from "./plan.ts";
 
-/** Writes this process's id. Throws StartError if the file names a process that is alive, or cannot be written. */
-export function writePidFile(path: string): void {
+/** Throws StartError if the file names a process that is alive, and is not this one. */
+export function refuseLiving(path: string): void {
   const other = livingPid(path);
-  if (other !== undefined && other !== process.pid) {
-    throw new StartError(
-      `already running: ${path} names the living process ${other}; stop it, or choose another --pid`,
-    );
-  }
-  const temporary = `${path}.${process.pid}`;
+  if (other === undefined || other === process.pid) return;
+  throw new StartError(`already running: ${path} names the living process ${other}; stop it, or choose another --pid`);
+}
+
+/** Writes this process's id. Throws StartError if that cannot be. */
+export function writePidFile(path: string): void {
+  const text = `${process.pid}\n`;
   try {
-    writeFileSync(temporary, `${process.pid}\n`, { mode: 0o644 });
+    // Put in place whole: whoever waits for the file finds a number in it.
+    const temporary = `${path}.${process.pid}`;
+    writeFileSync(temporary, text, { mode: 0o644 });
     renameSync(temporary, path);
+  } catch {
+    // A directory in which only this file is ours.
+    writeInPlace(path, text);
+  }
+}
+
+function writeInPlace(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o644 });
   } catch (error) {
-    throw new StartError(`cannot write the pid file: ${(error as Error).message}`);
+    throw new StartError(`open() "${path}" failed (${errorText(-((error as { errno?: number }).errno ?? 0))})`);
   }
 }
 

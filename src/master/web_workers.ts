@@ -1,9 +1,10 @@
 /** The web-worker processes: started, replaced when they die, drained at the end. */
 
+import { constants } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-import type { Log } from "../base/log.ts";
 import type { WorkerOrder, WorkerPlan } from "../worker/plan.ts";
+import type { Ending, Report } from "./report.ts";
 
 const main = join(import.meta.dir, "../main.ts");
 /**
@@ -13,33 +14,43 @@ const main = join(import.meta.dir, "../main.ts");
 const memorySettings = { BUN_JSC_numberOfGCMarkers: "1", MIMALLOC_PURGE_DELAY: "2000" };
 /** A worker that dies sooner than this after its start is replaced after a pause only, ms. */
 const tooSoonMs = 1000;
+/** A worker that ends so has said that it cannot work (a file, a user's rights): another one would do no better. */
+const fatalCode = 2;
+
+/** The command line of a web worker. */
+export const webWorkerCommand: readonly string[] = [process.execPath, main, "--web-worker"];
 
 export interface WebWorkerOptions {
+  readonly command: readonly string[];
   readonly plan: WorkerPlan;
-  /** Descriptors in the order of `inherited`: scoreboard, link socket, listening sockets. */
+  /** Descriptors in the order that `firstInherited` tells. */
   readonly fds: readonly number[];
-  readonly log: Log;
-  /** It has died unexpectedly, and before it is replaced. */
-  readonly onDeath: (webWorker: number) => void;
+  readonly report: Report;
+  /** A process in this place has ended, whatever for; a dead one is not replaced yet. */
+  readonly onEnd: (webWorker: number, pid: number) => void;
 }
 
 /** One place for a web worker, and the process that fills it. */
 export class WebWorker {
   readonly #options: WebWorkerOptions;
   #process!: Subprocess;
-  #serving: () => void = () => {};
+  #resolveServing: () => void = () => {};
+  #rejectServing: (why: Error) => void = () => {};
   #stopping = false;
-  /** It accepts connections. */
+  /** It accepts connections. Rejected if it cannot. */
   readonly serving: Promise<void>;
   #left: () => void = () => {};
-  /** The last process in this place has ended after `drain` or `kill`. */
+  /** The last process in this place has ended after `drain` or `kill`, or says that it cannot work. */
   readonly left: Promise<void>;
 
   constructor(options: WebWorkerOptions) {
     this.#options = options;
-    this.serving = new Promise((resolve) => {
-      this.#serving = resolve;
+    this.serving = new Promise((resolve, reject) => {
+      this.#resolveServing = resolve;
+      this.#rejectServing = reject;
     });
+    // Whoever starts one decides what its failure means; unheard, it must not end the master.
+    this.serving.catch(() => {});
     this.left = new Promise((resolve) => {
       this.#left = resolve;
     });
@@ -51,32 +62,37 @@ export class WebWorker {
   }
 
   #start(): void {
-    const { fds, plan } = this.#options;
+    const { fds, plan, command, report } = this.#options;
     const startedAt = performance.now();
-    this.#process = Bun.spawn([process.execPath, main, "--web-worker"], {
+    this.#process = Bun.spawn([...command], {
       stdio: ["ignore", "inherit", "inherit", ...fds],
       env: { ...memorySettings, ...process.env },
       serialization: "json",
-      ipc: () => this.#serving(),
-      onExit: (_, code, signal) =>
-        this.#onExit(startedAt, signal === null ? `with code ${code}` : `on signal ${signal}`),
+      ipc: () => this.#resolveServing(),
+      onExit: (_, code, signal) => this.#onExit(startedAt, endingOf(code, signal)),
     });
+    report.webWorkerStarted(this.pid);
     this.#send(plan);
   }
 
-  #onExit(startedAt: number, how: string): void {
+  #onExit(startedAt: number, ending: Ending): void {
+    const { report, onEnd, plan } = this.#options;
+    report.webWorkerEnded(this.pid, ending, this.#stopping);
+    onEnd(plan.webWorker, this.pid);
+    if (!this.#stopping && ending.code === fatalCode) {
+      report.wrong("alert", `worker process ${this.pid} exited with fatal code ${fatalCode} and cannot be respawned`);
+      this.#stopping = true;
+      this.#rejectServing(new Error("a web worker cannot work; its log says why"));
+    }
     if (this.#stopping) {
       this.#left();
       return;
     }
-    const { log, onDeath, plan } = this.#options;
-    log.error(`web worker (pid:${this.pid}) ended ${how}; it is replaced`);
-    onDeath(plan.webWorker);
     const pause = performance.now() - startedAt < tooSoonMs ? tooSoonMs : 0;
     setTimeout(() => (this.#stopping ? this.#left() : this.#start()), pause);
   }
 
-  /** Accepts nothing more, finishes what is under way within so many ms, and leaves. */
+  /** Accepts nothing more, finishes what is under way within so many ms (0: however long it takes), and leaves. */
   drain(withinMs: number): void {
     this.#stopping = true;
     this.#send({ type: "drain", withinMs });
@@ -98,4 +114,8 @@ export class WebWorker {
       // It has just ended; `onExit` deals with that.
     }
   }
+}
+
+function endingOf(code: number | null, signal: number | NodeJS.Signals | null): Ending {
+  return { code, signal: typeof signal === "string" ? constants.signals[signal] : signal };
 }

@@ -1,5 +1,5 @@
 /**
- * The few system calls that the runtime does not offer (Linux). The only file that talks to libc.
+ * The few system calls that the runtime does not offer (Linux); `datagram.ts`, `hosts.ts` and `crypt.ts` have those of their own.
  * Each throws a `SystemError` with the errno's name, which callers turn into a sentence for the user.
  */
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
@@ -10,10 +10,15 @@ import { unreachable } from "../base/unreachable.ts";
 const signatures = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
   bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   listen: { args: ["i32", "i32"], returns: "i32" },
   getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
+  dup2: { args: ["i32", "i32"], returns: "i32" },
+  setsid: { args: [], returns: "i32" },
+  strerror: { args: ["i32"], returns: "cstring" },
   umask: { args: ["u32"], returns: "u32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   ftruncate: { args: ["i32", "i64"], returns: "i32" },
@@ -39,14 +44,25 @@ function open() {
 export class SystemError extends Error {
   /** "EADDRINUSE" */
   readonly code: string;
+  /** "bind" */
+  readonly call: string;
+  readonly errno: number;
   constructor(call: string, errno: number) {
     const code = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
     super(`${call}: ${code}`);
     this.code = code;
+    this.call = call;
+    this.errno = errno;
   }
 }
 
-function checked(call: string, result: number): number {
+/** `98: Address already in use`, as Nginx ends its messages. */
+export function errorText(errno: number): string {
+  return `${errno}: ${libc.strerror(errno)}`;
+}
+
+/** The result of a system call, if it is no error. */
+export function checked(call: string, result: number): number {
   if (result >= 0) return result;
   throw new SystemError(call, read.i32(libc.__errno_location() as Pointer, 0));
 }
@@ -54,11 +70,13 @@ function checked(call: string, result: number): number {
 const family = { unix: 1, v4: 2, v6: 10 } as const;
 const sockStream = 1 | 0o2000000 | 0o4000; // SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK
 const solSocket = 1;
-const option = { reuseAddr: 2, reusePort: 15 } as const;
+const option = { reuseAddr: 2, sendBuffer: 7, receiveBuffer: 8, keepAlive: 9, reusePort: 15 } as const;
 const ipv6Only = { level: 41, name: 26 } as const;
+const solTcp = 6;
+const tcp = { keepIdle: 4, keepInterval: 5, keepCount: 6, deferAccept: 9, fastOpen: 23 } as const;
 
-function setOption(fd: number, level: number, name: number): void {
-  checked("setsockopt", libc.setsockopt(fd, level, name, ptr(new Int32Array([1])), 4));
+function setOption(fd: number, level: number, name: number, value = 1): void {
+  checked("setsockopt", libc.setsockopt(fd, level, name, ptr(new Int32Array([value])), 4));
 }
 
 /** How to make a listening socket. */
@@ -67,26 +85,108 @@ export interface ListenOptions {
   readonly backlog: number;
   /** Several sockets may share the address; the kernel spreads connections over them. TCP only. */
   readonly reusePort: boolean;
+  /** An IPv6 socket takes IPv6 connections only. On unless told otherwise. */
+  readonly ipv6Only?: boolean;
 }
 
 /** A bound, listening, non-blocking socket. Throws SystemError: EADDRINUSE, EACCES, EADDRNOTAVAIL … */
-export function listenOn(address: Exclude<Address, { kind: "fd" }>, { backlog, reusePort }: ListenOptions): number {
+export function listenOn(address: Exclude<Address, { kind: "fd" }>, options: ListenOptions): number {
+  const fd = bindTo(address, options);
+  try {
+    checked("listen", libc.listen(fd, options.backlog));
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/**
+ * Is the address free? Binds it and lets go of it, without listening: no client is turned away by that. Returns where it was bound
+ * (port 0 has become a number). Throws SystemError as `listenOn`.
+ */
+export function tryAddress(
+  address: Exclude<Address, { kind: "fd" }>,
+  only6: boolean,
+): Exclude<Address, { kind: "fd" }> {
+  const fd = bindTo(address, { reusePort: false, ipv6Only: only6 });
+  const bound = localAddress(fd);
+  libc.close(fd);
+  return bound;
+}
+
+function bindTo(
+  address: Exclude<Address, { kind: "fd" }>,
+  { reusePort, ipv6Only: only6 = true }: Omit<ListenOptions, "backlog">,
+): number {
   const domain = address.kind === "unix" ? family.unix : address.family === 6 ? family.v6 : family.v4;
   const fd = checked("socket", libc.socket(domain, sockStream, 0));
   try {
     if (address.kind === "tcp") {
       setOption(fd, solSocket, option.reuseAddr);
       if (reusePort) setOption(fd, solSocket, option.reusePort);
-      if (address.family === 6) setOption(fd, ipv6Only.level, ipv6Only.name);
+      if (address.family === 6) setOption(fd, ipv6Only.level, ipv6Only.name, only6 ? 1 : 0);
     }
     const name = socketName(address);
     checked("bind", libc.bind(fd, ptr(name), name.length));
-    checked("listen", libc.listen(fd, backlog));
     return fd;
   } catch (error) {
     libc.close(fd);
     throw error;
   }
+}
+
+/** What a listening socket may be told at any time; undefined: leave it as it is. */
+export interface ListenTuning {
+  readonly backlog: number;
+  /** SO_RCVBUF, SO_SNDBUF, bytes. */
+  readonly receiveBuffer: number | undefined;
+  readonly sendBuffer: number | undefined;
+  /** TCP_FASTOPEN's queue. */
+  readonly fastOpen: number | undefined;
+  /** TCP_DEFER_ACCEPT: seconds to wait for data; 0: not at all. */
+  readonly deferSeconds: number | undefined;
+  readonly keepAlive:
+    | boolean
+    | { readonly idle?: number; readonly interval?: number; readonly count?: number }
+    | undefined;
+}
+
+/** Applies it. Throws SystemError for the first that the system refuses. */
+export function tuneListening(fd: number, tuning: ListenTuning): void {
+  const set = (level: number, name: number, value: number | undefined) => {
+    if (value !== undefined) setOption(fd, level, name, value);
+  };
+  set(solSocket, option.receiveBuffer, tuning.receiveBuffer);
+  set(solSocket, option.sendBuffer, tuning.sendBuffer);
+  set(solTcp, tcp.fastOpen, tuning.fastOpen);
+  set(solTcp, tcp.deferAccept, tuning.deferSeconds);
+  const { keepAlive } = tuning;
+  if (keepAlive !== undefined) set(solSocket, option.keepAlive, keepAlive === false ? 0 : 1);
+  if (typeof keepAlive === "object") {
+    set(solTcp, tcp.keepIdle, keepAlive.idle);
+    set(solTcp, tcp.keepInterval, keepAlive.interval);
+    set(solTcp, tcp.keepCount, keepAlive.count);
+  }
+  // Once more for a socket that listens already: its queue gets the new length, and keeps what is in it.
+  checked("listen", libc.listen(fd, tuning.backlog));
+}
+
+/** May other sockets share this one's address (SO_REUSEPORT)? */
+export function sharesAddress(fd: number): boolean {
+  const value = new Int32Array(1);
+  checked("getsockopt", libc.getsockopt(fd, solSocket, option.reusePort, ptr(value), ptr(new Uint32Array([4]))));
+  return value[0] === 1;
+}
+
+/** Does somebody accept connections on this Unix socket? A file that a crashed program has left behind refuses them. */
+export function isAlive(path: string): boolean {
+  const fd = checked("socket", libc.socket(family.unix, sockStream, 0));
+  const name = socketName({ kind: "unix", path });
+  const connected = libc.connect(fd, ptr(name), name.length);
+  const errno = connected === 0 ? 0 : read.i32(libc.__errno_location() as Pointer, 0);
+  libc.close(fd);
+  return errno !== constants.errno.ECONNREFUSED && errno !== constants.errno.ENOENT;
 }
 
 /**
@@ -129,7 +229,8 @@ function shorten(groups: readonly string[]): string {
 }
 
 // struct sockaddr_in, sockaddr_in6, sockaddr_un
-function socketName(address: Exclude<Address, { kind: "fd" }>): Uint8Array {
+/** A `struct sockaddr` for the address. */
+export function socketName(address: Exclude<Address, { kind: "fd" }>): Uint8Array {
   switch (address.kind) {
     case "unix": {
       const path = Buffer.from(address.path);
@@ -176,6 +277,16 @@ export function sharedMemory(name: string, sizeBytes: number): number {
 
 const rlimitNofile = 7;
 
+/** The number of descriptors that this process and those that it starts may have; above what the system allows only as root. Throws SystemError. */
+export function setFileLimit(count: number): void {
+  const limit = new BigUint64Array(2);
+  checked("getrlimit", libc.getrlimit(rlimitNofile, ptr(limit)));
+  const [, hard = 0n] = limit;
+  const wanted = BigInt(count);
+  const limits = new BigUint64Array([wanted, wanted > hard ? wanted : hard]);
+  checked("setrlimit", libc.setrlimit(rlimitNofile, ptr(limits)));
+}
+
 /**
  * Raises the number of descriptors that this process may have to what the system allows; returns it.
  * At the limit the runtime's accept would spin: connections are capped below it (`worker_connections`).
@@ -189,6 +300,16 @@ export function raiseFileLimit(): number {
   if (wanted <= soft) return Number(soft);
   libc.setrlimit(rlimitNofile, ptr(new BigUint64Array([wanted, hard])));
   return Number(wanted);
+}
+
+/** Leaves the terminal and the process group that this process was started in. */
+export function newSession(): void {
+  libc.setsid();
+}
+
+/** Makes `target` another name of `fd`: what was written to the one goes to the other. Throws SystemError. */
+export function redirect(target: number, fd: number): void {
+  checked("dup2", libc.dup2(fd, target));
 }
 
 const iovec = new BigUint64Array(new ArrayBuffer(16));

@@ -2,7 +2,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { version } from "../../src/master/arbiter.ts";
+import { version } from "../../src/master/version.ts";
 import { Directory, root, Server } from "../support/server.ts";
 import { python } from "./support.ts";
 

@@ -2,7 +2,7 @@
 
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { version } from "../../src/master/arbiter.ts";
+import { version } from "../../src/master/version.ts";
 import { Directory, Server } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 import { exchange, fixture, once, type RawResponse, request, response } from "./support.ts";

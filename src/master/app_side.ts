@@ -1,0 +1,177 @@
+/** One application: its scoreboard, the sockets over which its workers reach the web workers, and its arbiter, which a reload replaces. */
+import type { LogLevel } from "../base/log.ts";
+import { closeFd, listenAbstract, sharedMemory } from "../net/libc.ts";
+import { Scoreboard, scoreboardSize } from "../shm/scoreboard.ts";
+import { Arbiter } from "./arbiter.ts";
+import type { AppPlan } from "./plan.ts";
+import type { Report } from "./report.ts";
+import { atMost, withDeadline } from "./waiting.ts";
+
+/** Slots on the scoreboard. Two generations of workers live side by side during a reload, each in its own half. */
+const slots = 256;
+const half = slots / 2;
+/** A new generation that is not ready by then is given up: one of its workers may fail to start again and again. */
+export const readyWithinMs = 120_000;
+/** Between the death of an arbiter and its replacement: an application that cannot be loaded any more must not occupy the machine. */
+const pauseMs = 1000;
+/** How much longer than its workers' time to finish an arbiter may take. */
+const leaveMs = 2000;
+
+export interface AppSideOptions {
+  readonly plan: AppPlan;
+  readonly webWorkers: number;
+  readonly secret: string;
+  readonly errorLog: string;
+  readonly logLevel: LogLevel;
+  readonly report: Report;
+}
+
+export class AppSide {
+  readonly #options: AppSideOptions;
+  #plan: AppPlan;
+  readonly board: number;
+  readonly #view: Scoreboard;
+  /** By web worker. */
+  readonly links: readonly { readonly fd: number; readonly name: string }[];
+  #arbiter: Arbiter;
+  /** Loads new code while the other serves. */
+  #fresh: Arbiter | undefined;
+  #generation = 0;
+  #workers: number;
+  #isServing = false;
+  #stopping = false;
+
+  constructor(options: AppSideOptions) {
+    this.#options = options;
+    this.#plan = options.plan;
+    this.#workers = options.plan.workers;
+    this.board = sharedMemory("alicorn-scoreboard", scoreboardSize(slots));
+    this.#view = new Scoreboard(this.board);
+    this.#view.initialise(slots, options.webWorkers);
+    this.links = Array.from({ length: options.webWorkers }, () => listenAbstract(slots));
+    this.#arbiter = this.#start();
+    void this.#arbiter.serving.then(
+      () => {
+        this.#isServing = true;
+      },
+      () => {},
+    );
+  }
+
+  get plan(): AppPlan {
+    return this.#plan;
+  }
+
+  /** Which start of the application it is, from 1. */
+  get generation(): number {
+    return this.#arbiter.generation;
+  }
+
+  /** All workers are ready. Rejected with ArbiterFailure if the application cannot be loaded. */
+  get serving(): Promise<void> {
+    return this.#arbiter.serving;
+  }
+
+  #start(): Arbiter {
+    const { secret, errorLog, logLevel } = this.#options;
+    this.#generation++;
+    const arbiter = new Arbiter({
+      plan: { ...this.#plan, workers: this.#workers },
+      generation: this.#generation,
+      slots: [(this.#generation % 2) * half, half],
+      board: this.board,
+      links: this.links.map(({ name }) => name),
+      secret,
+      errorLog,
+      logLevel,
+    });
+    void arbiter.exited.then((code) => this.#onGone(arbiter, code));
+    // Whoever starts one decides what its failure means; unheard, it must not end the process.
+    arbiter.serving.catch(() => {});
+    return arbiter;
+  }
+
+  /** An arbiter that nobody told to stop: its workers are orphans. A new generation takes over. */
+  #onGone(arbiter: Arbiter, code: number): void {
+    if (arbiter !== this.#arbiter || this.#stopping || !this.#isServing) return;
+    this.#options.report.arbiterEnded(arbiter.pid, code);
+    killAll(arbiter, "SIGTERM");
+    const again = () => {
+      if (!this.#stopping && arbiter === this.#arbiter) this.#arbiter = this.#start();
+    };
+    setTimeout(again, pauseMs);
+  }
+
+  /** New workers start and are ready before the old ones stop: no request fails. Throws if they do not get ready; then nothing has changed. */
+  async reload(plan: AppPlan): Promise<void> {
+    const before = { plan: this.#plan, workers: this.#workers };
+    this.#plan = plan;
+    this.#workers = plan.workers;
+    const fresh = this.#start();
+    this.#fresh = fresh;
+    try {
+      await withDeadline(fresh.serving, readyWithinMs, "its workers were not ready in time");
+      const old = this.#arbiter;
+      this.#arbiter = fresh;
+      old.stop();
+    } catch (error) {
+      fresh.quit();
+      this.#plan = before.plan;
+      this.#workers = before.workers;
+      throw error;
+    } finally {
+      this.#fresh = undefined;
+      if (this.#stopping) fresh.quit();
+    }
+  }
+
+  /** A web worker is gone: what it had given to app workers is no longer waited for by anybody. */
+  forget(webWorker: number): void {
+    for (let slot = 0; slot < slots; slot++) this.#view.forget(slot, webWorker);
+    this.#view.setWaiting(webWorker, 0);
+  }
+
+  /** One worker more or fewer, at least one; undefined: there is no room for that. */
+  resize(by: number): number | undefined {
+    const count = Math.min(Math.max(this.#workers + by, 1), half - 1);
+    if (count === this.#workers) return undefined;
+    this.#workers = count;
+    this.#arbiter.setWorkers(count);
+    return count;
+  }
+
+  reopenLogs(): void {
+    this.#arbiter.reopenLogs();
+  }
+
+  /** Ends without waiting for requests. */
+  quit(): void {
+    this.#stopping = true;
+    this.#fresh?.quit();
+    this.#arbiter.quit();
+  }
+
+  /** The web workers have left: lets the application's workers finish, unless they were told to quit, and waits for their end. */
+  async end(graceful: boolean): Promise<void> {
+    this.#stopping = true;
+    // Before the application's workers leave: they would connect again, and wait for the LAST of nobody.
+    for (const { fd } of this.links) closeFd(fd);
+    this.#fresh?.quit();
+    if (graceful) this.#arbiter.stop();
+    else this.#arbiter.quit();
+    await atMost(this.#arbiter.exited, (graceful ? this.#plan.graceful_timeout * 1000 : 0) + leaveMs);
+    this.#arbiter.kill();
+    killAll(this.#arbiter, "SIGKILL");
+    closeFd(this.board);
+  }
+}
+
+function killAll({ workers }: Arbiter, name: NodeJS.Signals): void {
+  for (const pid of workers) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It has ended already.
+    }
+  }
+}
