@@ -1,6 +1,6 @@
 /** Passwords against the hashes of a password file (`auth_basic_user_file`): crypt(3), Apache's MD5 variant, and LDAP's schemes of RFC 2307. */
 
-import { CString, dlopen, type Pointer, ptr } from "bun:ffi";
+import { CString, dlopen, type Pointer } from "bun:ffi";
 import { createHash, timingSafeEqual } from "node:crypto";
 
 /** crypt(3) is missing on this system, and a hash needs it. */
@@ -104,7 +104,8 @@ let opened: { readonly crypt: ReturnType<typeof openCrypt>; readonly work: Uint8
 function systemCrypt(key: Uint8Array, setting: string): string {
   opened ??= { crypt: openCrypt(), work: new Uint8Array(workBytes) };
   const { crypt, work } = opened;
-  const found = crypt(ptr(Buffer.concat([key, Buffer.of(0)])), ptr(Buffer.from(`${setting}\0`, "latin1")), ptr(work));
+  // As arrays, not as pointers: the second allocation must not be the end of the first.
+  const found = crypt(Buffer.concat([key, Buffer.of(0)]), Buffer.from(`${setting}\0`, "latin1"), work);
   const text = found === null ? "*0" : new CString(Number(found) as Pointer).toString();
   // The key's traces.
   work.fill(0);

@@ -1,5 +1,5 @@
 /** Datagrams to one place, sent at once or not at all: UDP and Unix sockets (the runtime knows no Unix datagrams). */
-import { dlopen, ptr } from "bun:ffi";
+import { dlopen } from "bun:ffi";
 import type { Address } from "../base/address.ts";
 import { checked, closeFd, SystemError, socketName } from "./libc.ts";
 
@@ -40,7 +40,7 @@ export class Datagram {
   send(bytes: Uint8Array): void {
     if (this.#fd < 0) this.#open();
     try {
-      checked("send", Number(libc.send(this.#fd, ptr(bytes), BigInt(bytes.length), noSignal)));
+      checked("send", Number(libc.send(this.#fd, bytes, BigInt(bytes.length), noSignal)));
     } catch (error) {
       if (!(error instanceof SystemError && error.code === "EAGAIN")) this.close();
       throw error;
@@ -53,7 +53,7 @@ export class Datagram {
     const fd = checked("socket", libc.socket(domain, sockDatagram, 0));
     try {
       const name = socketName(address);
-      checked("connect", libc.connect(fd, ptr(name), name.length));
+      checked("connect", libc.connect(fd, name, name.length));
     } catch (error) {
       closeFd(fd);
       throw error;

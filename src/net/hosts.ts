@@ -1,5 +1,5 @@
 /** Names of hosts by the system's own means (/etc/hosts, its DNS servers), for names in a configuration: it waits for the answer. */
-import { dlopen, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { dlopen, type Pointer, read, toArrayBuffer } from "bun:ffi";
 import { ipv6Text } from "./dns_message.ts";
 
 const signatures = {
@@ -34,7 +34,7 @@ export function lookUpHost(name: string): HostAddress[] {
   const hints = new Uint8Array(addrinfoBytes);
   new Int32Array(hints.buffer)[field.socketType / 4] = sockStream;
   const result = new BigUint64Array(1);
-  if (libc.getaddrinfo(ptr(Buffer.from(`${name}\0`, "latin1")), null, ptr(hints), ptr(result)) !== 0) return [];
+  if (libc.getaddrinfo(Buffer.from(`${name}\0`, "latin1"), null, hints, result) !== 0) return [];
   const first = Number(result[0]) as Pointer;
   const found: HostAddress[] = [];
   for (let at: number = first; at !== 0; at = read.ptr(at as Pointer, field.next)) {
