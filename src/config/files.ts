@@ -74,5 +74,10 @@ const namesLike =
   };
 
 function exists(path: string): boolean {
-  return lstatSync(systemPath(path), { throwIfNoEntry: false }) !== undefined;
+  try {
+    lstatSync(systemPath(path));
+    return true;
+  } catch {
+    return false;
+  }
 }

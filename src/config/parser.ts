@@ -8,7 +8,7 @@ export interface ConfigFiles {
   readonly prefix?: string | undefined;
   /** The whole file. Throws UnreadableFile. */
   read(path: string): string;
-  /** What exists of the pattern, sorted, as glob(3) has it; nothing: an empty list. Throws UnreadableFile. */
+  /** What exists of the pattern, sorted, as glob(3) has it; nothing: an empty list. */
   glob(pattern: string): readonly string[];
 }
 
@@ -121,8 +121,7 @@ class Reading {
     const path = name.startsWith("/") ? name : this.#prefix + name;
     if (depth >= deepestInclude) throw new ConfigError(`"${path}" is included too deep, does it include itself?`, at);
     if (!/[*?[]/.test(path)) return this.file(path, at, depth + 1);
-    const found = readable(() => this.#files.glob(path), at);
-    return found.flatMap((each) => this.file(each, at, depth + 1));
+    return this.#files.glob(path).flatMap((each) => this.file(each, at, depth + 1));
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * Regular expressions of a configuration: PCRE2's syntax and meaning, run by JavaScript's engine on latin-1 text.
  *
- * What differs in rare cases: a reference to a group that took no part matches the empty text, and a group within a
- * repetition forgets what it found in an earlier round. Recursion, conditions, `(?|`, verbs and UTF mode are refused.
+ * What differs in rare cases: a reference to a group that took no part matches the empty text, a group within a
+ * repetition forgets what it found in an earlier round, `\K` does not move where the match begins, and what may stand
+ * in a lookbehind is not limited. Recursion, conditions, `(?|`, verbs, `\X` and UTF mode are refused.
  */
 import { PatternFault } from "./regex_reader.ts";
 import { translate } from "./regex_translate.ts";

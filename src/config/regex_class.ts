@@ -51,7 +51,7 @@ class ClassReader {
       isFirst = false;
       if (typeof first !== "number") {
         addSet(this.#set, first);
-        if (this.#isRange()) throw reader.fault("invalid range in character class", reader.at + 1);
+        if (this.#isRange()) throw reader.fault("invalid range in character class");
       } else this.#add(first, this.#isRange() ? this.#rangeEnd() : first);
     }
   }
@@ -75,7 +75,7 @@ class ClassReader {
     let last = this.#item();
     while (last === undefined && !this.#reader.isAtEnd()) last = this.#item();
     if (typeof last === "number") return last;
-    throw this.#reader.fault("invalid range in character class", this.#reader.at - 1);
+    throw this.#reader.fault("invalid range in character class");
   }
 
   #skip(): void {
@@ -106,7 +106,7 @@ class ClassReader {
     const [, kind, not, name = ""] = found;
     if (kind !== ":") throw reader.fault("POSIX collating elements are not supported", start);
     const set = posixClass(name, this.#flags.caseless);
-    if (set === undefined) throw reader.fault("unknown POSIX class name", start);
+    if (set === undefined) throw reader.fault("unknown POSIX class name", start + 2 + (not ?? "").length);
     return not === "^" ? inverted(set) : set;
   }
 
@@ -121,7 +121,7 @@ class ClassReader {
     if (letter === "b") return 8;
     if (letter === "8" || letter === "9") return letter.charCodeAt(0);
     if (letter === "N") throw reader.fault("\\N is not supported in a class");
-    if (/[BRX]/.test(letter)) throw reader.fault("escape sequence is invalid in character class");
+    if (/[ABCGKRXZkz]/.test(letter)) throw reader.fault("escape sequence is invalid in character class", reader.at - 1);
     const set = typeClass(letter);
     if (set === undefined) throw reader.fault("unrecognized character follows \\", reader.at - 1);
     return set;

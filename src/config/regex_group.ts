@@ -67,14 +67,14 @@ function unknownGroup(reader: PatternReader): Error {
   if (reader.peek() === "(") return reader.fault("conditional groups are not supported");
   if (reader.peek() === "|") return reader.fault("groups that reset their numbers are not supported");
   if (reader.peek() === "C") return reader.fault("callouts are not supported");
-  return reader.fault("unrecognized character after (? or (?-", reader.at + 1);
+  return reader.fault("unrecognized character after (? or (?-");
 }
 
 /** The name in `<name>`, `'name'` and `P<name>`, from behind the "?". undefined: it is another kind of group. */
 export function groupName(reader: PatternReader): string | undefined {
   const opening = reader.match(/P?<|'/y)?.[0];
   if (opening === undefined) return undefined;
-  if (/\d/.test(reader.peek())) throw reader.fault("subpattern name must start with a non-digit", reader.at + 1);
+  if (/\d/.test(reader.peek())) throw reader.fault("subpattern name must start with a non-digit");
   const name = reader.match(/\w+/y)?.[0];
   if (name === undefined) throw reader.fault("subpattern name expected");
   if (name.length > 32) throw reader.fault("subpattern name is too long (maximum 32 code units)");
@@ -86,6 +86,7 @@ export function groupName(reader: PatternReader): string | undefined {
 
 /** `(*VERB)`, from behind the parenthesis: JavaScript has none of them. */
 export function refuseVerb(reader: PatternReader): void {
-  const found = reader.match(/\*[A-Za-z_:][^)]*\)?/y);
-  if (found !== undefined) throw reader.fault(`(${found[0]} is not supported`);
+  const found = reader.match(/\*([A-Za-z_:][^)]*\))?/y);
+  if (found === undefined) return;
+  throw reader.fault(found[1] === undefined ? "(*VERB) not recognized or malformed" : `(${found[0]} is not supported`);
 }

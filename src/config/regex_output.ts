@@ -45,10 +45,10 @@ export class PatternOutput {
     this.#pieces.push({ reference: { to, caseless } });
   }
 
-  /** Does what begins at piece `start` match without consuming? JavaScript repeats such things only in a group. */
+  /** Is it an assertion that begins at piece `start`? JavaScript repeats one only within another group. */
   isAssertion(start: number): boolean {
     const piece = this.#pieces[start];
-    return typeof piece === "string" && /^(?:\(\?<?[=!]|[$^]|\\[bB]$)/.test(piece);
+    return typeof piece === "string" && /^\(\?<?[=!]/.test(piece);
   }
 
   /** Puts a non-capturing group around everything from piece `start` on. */

@@ -111,7 +111,8 @@ function controlCharacter(reader: PatternReader): number {
   reader.at++;
   if (reader.isAtEnd()) throw reader.fault("\\c at end of pattern");
   const code = reader.take().toUpperCase().charCodeAt(0);
-  if (code < 0x20 || code > 0x7e) throw reader.fault("\\c must be followed by a printable ASCII character");
+  if (code < 0x20 || code > 0x7e)
+    throw reader.fault("\\c must be followed by a printable ASCII character", reader.at - 1);
   return code ^ 0x40;
 }
 

@@ -57,11 +57,19 @@ class Translator {
     const flags = this.#flags;
     this.#last = undefined;
     while (!reader.isAtEnd() && reader.peek() !== ")") {
-      if (this.#flags.extended && reader.match(/[\t-\r ]+|#[^\n]*\n?/y)) continue;
-      this.#item(reader.take());
+      if (!this.#skipNothing()) this.#item(reader.take());
     }
     // Flags hold to the end of their group.
     this.#flags = flags;
+  }
+
+  /** Past something that means nothing: even between an item and its quantifier it may stand. */
+  #skipNothing(): boolean {
+    const reader = this.#reader;
+    if (this.#flags.extended && reader.match(/[\t-\r ]+|#[^\n]*\n?/y)) return true;
+    if (reader.match(/\(\?#[^)]*/y) === undefined) return reader.accept("\\E");
+    if (!reader.accept(")")) throw reader.fault("missing ) after (?# comment");
+    return true;
   }
 
   #item(character: string): void {
@@ -88,9 +96,9 @@ class Translator {
         return this.#atom(classText(dotClass(this.#flags.dotAll)));
       case "^":
         // Not behind a newline that ends the subject (pcre2pattern(3), Circumflex and dollar).
-        return this.#atom(this.#flags.multiline ? "(?:^|(?<=\\n)(?!$))" : "^");
+        return this.#anchor(this.#flags.multiline ? "(?:^|(?<=\\n)(?!$))" : "^");
       case "$":
-        return this.#atom(this.#flags.multiline ? "(?=\\n|$)" : "(?=\\n?$)");
+        return this.#anchor(this.#flags.multiline ? "(?=\\n|$)" : "(?=\\n?$)");
       default:
         return this.#byte(character.charCodeAt(0));
     }
@@ -99,6 +107,12 @@ class Translator {
   /** Something that a quantifier may repeat. */
   #atom(text: string): void {
     this.#last = this.#out.length;
+    this.#out.text(text);
+  }
+
+  /** Something that no quantifier may follow. */
+  #anchor(text: string): void {
+    this.#last = undefined;
     this.#out.text(text);
   }
 
@@ -121,23 +135,29 @@ class Translator {
     const found = this.#reader.match(/(\d+)(?:(,)(\d*))?\}/y);
     if (found === undefined) return this.#byte(0x7b);
     const [all, least = "", , most = ""] = found;
-    if (Number(least) > 65535 || Number(most) > 65535) throw this.#reader.fault("number too big in {} quantifier");
+    if (Number(least) > 65535 || Number(most) > 65535) throw this.#behind("number too big in {} quantifier");
     if (most !== "" && Number(most) < Number(least)) {
-      throw this.#reader.fault("numbers out of order in {} quantifier");
+      throw this.#behind("numbers out of order in {} quantifier");
     }
     this.#repeat(`{${all}`);
   }
 
   #repeat(quantifier: string): void {
     const start = this.#last;
-    if (start === undefined) throw this.#reader.fault("quantifier does not follow a repeatable item");
+    if (start === undefined) throw this.#behind("quantifier does not follow a repeatable item");
     this.#last = undefined;
+    while (this.#skipNothing());
     if (this.#out.isAssertion(start)) this.#out.group(start);
     const isPossessive = this.#reader.accept("+");
     const isMarked = !isPossessive && this.#reader.accept("?");
     // With `(?U)` a question mark makes greedy what is lazy without.
     this.#out.text(quantifier + (!isPossessive && isMarked !== this.#flags.ungreedy ? "?" : ""));
     if (isPossessive) this.#atomic(start);
+  }
+
+  /** PCRE2 points at the last character of what it has read. */
+  #behind(message: string): Error {
+    return this.#reader.fault(message, this.#reader.at - 1);
   }
 
   #atomic(start: number): void {
@@ -149,11 +169,7 @@ class Translator {
   #group(): void {
     const reader = this.#reader;
     const start = this.#out.length;
-    if (reader.match(/\?#[^)]*/y)) {
-      if (!reader.accept(")")) throw reader.fault("missing ) after (?# comment");
-      return;
-    }
-    if (reader.match(/\*F(?:AIL)?\)/y)) return this.#atom("(?!)");
+    if (reader.match(/\*F(?:AIL)?\)/y)) return this.#anchor("(?!)");
     refuseVerb(reader);
     if (!reader.accept("?")) {
       if (this.#flags.noCapture) this.#out.text("(?:");
@@ -220,25 +236,32 @@ class Translator {
     if (letter === "p" || letter === "P") return this.#atom(classText(readProperty(reader)));
     if (/[1-9]/.test(letter)) return this.#number();
     reader.at++;
+    if (letter === "N" && /^\{(?!\d+(?:,\d*)?\})/.test(reader.pattern.slice(reader.at)))
+      throw this.#unsupportedEscape();
     const set = typeClass(letter);
     if (set !== undefined) return this.#atom(classText(set));
-    const text = fixed[letter];
-    if (text !== undefined) return this.#atom(text);
+    const text = anchors[letter];
+    if (text !== undefined) return this.#anchor(text);
     switch (letter) {
       case "Q":
         return this.#quoted();
-      case "E":
-      // `\K` moves where the match begins, which nobody here asks for.
-      case "K":
-        return;
+      case "C":
+        return this.#atom("[^]");
+      case "R":
+        // Never half of a CR LF.
+        return this.#atom("(?:\\r\\n|(?!\\r\\n)[\\n-\\r\\x85])");
       case "g":
         return this.#braceReference();
       case "k":
         return this.#namedReference(undefined);
     }
-    if (/[FLlUu]/.test(letter)) throw reader.fault("PCRE2 does not support \\F, \\L, \\l, \\N{name}, \\U, or \\u");
+    if (/[FLlUu]/.test(letter)) throw this.#unsupportedEscape();
     if (letter === "X") throw reader.fault("\\X is not supported");
     throw reader.fault("unrecognized character follows \\", start);
+  }
+
+  #unsupportedEscape(): Error {
+    return this.#reader.fault("PCRE2 does not support \\F, \\L, \\l, \\N{name}, \\U, or \\u");
   }
 
   #quoted(): void {
@@ -254,7 +277,7 @@ class Translator {
     const start = reader.at;
     const digits = reader.match(/\d+/y)?.[0] ?? "";
     if (digits.length === 1 || /^[89]/.test(digits) || Number(digits) <= this.#groups) {
-      return this.#refer(Number(digits), reader.at);
+      return this.#refer(Number(digits), start);
     }
     reader.at = start;
     this.#byte(octal(reader));
@@ -262,6 +285,7 @@ class Translator {
 
   #braceReference(): void {
     const reader = this.#reader;
+    const start = reader.at;
     const found = reader.match(/(?:\{([+-]?)(\d+)\}|([+-]?)(\d+))/y);
     if (found === undefined) {
       if (/^(?:<|')/.test(reader.peek())) throw reader.fault("calling a subpattern is not supported");
@@ -271,15 +295,15 @@ class Translator {
     const sign = found[1] ?? found[3] ?? "";
     const number = Number(found[2] ?? found[4]);
     const group = sign === "-" ? this.#groups + 1 - number : sign === "+" ? this.#groups + number : number;
-    if (group <= 0) throw reader.fault("reference to non-existent subpattern");
-    this.#refer(group, reader.at);
+    if (group <= 0) throw reader.fault("reference to non-existent subpattern", start);
+    this.#refer(group, reader.at - 1);
   }
 
   #namedReference(end: ")" | undefined): void {
     const reader = this.#reader;
     const found = reader.match(end === undefined ? /(?:<(\w+)>|'(\w+)'|\{(\w+)\})/y : /(\w+)\)/y);
     if (found === undefined) throw reader.fault("\\k is not followed by a braced, angle-bracketed, or quoted name");
-    this.#refer(found.slice(1).find((each) => each !== undefined) ?? "", found.index + 1);
+    this.#refer(found.slice(1).find((each) => each !== undefined) ?? "", found.index + (end === undefined ? 1 : 0));
   }
 
   #refer(to: number | string, at: number): void {
@@ -289,14 +313,14 @@ class Translator {
   }
 }
 
-/** Escapes that need no thought. `\R` never takes half of a CR LF. */
-const fixed: Record<string, string> = {
+/** Escapes that ask where the subject is and take nothing of it. */
+const anchors: Record<string, string> = {
+  // Moves where the match begins, which nobody here asks for.
+  K: "",
   A: "^",
   G: "^",
   Z: "(?=\\n?$)",
   z: "$",
   b: "\\b",
   B: "\\B",
-  C: "[^]",
-  R: "(?:\\r\\n|(?!\\r\\n)[\\n-\\r\\x85])",
 };
