@@ -1,8 +1,8 @@
-/** argv → which process am I: the command line with its master, or a web worker. */
-import { runWebWorker } from "./worker/worker.ts";
+/** argv → which process am I: a command line with its master, or a web worker. Each loads only what it needs. */
+export {};
 
-if (process.argv[2] === "--web-worker") runWebWorker();
-else {
-  const { main } = await import("./cli/zero.ts");
-  await main(process.argv.slice(2));
-}
+const [command = "", ...rest] = process.argv.slice(2);
+
+if (command === "--web-worker") (await import("./worker/worker.ts")).runWebWorker();
+else if (command === "nginx") await (await import("./cli/nginx.ts")).main(rest);
+else await (await import("./cli/zero.ts")).main(process.argv.slice(2));

@@ -1,4 +1,5 @@
 /** What the master has to say. Each way to run it has its own words: Gunicorn's users and Nginx's look for what they know. */
+import { constants } from "node:os";
 import { type Address, formatAddress } from "../base/address.ts";
 import type { ErrorLog } from "../base/error_log.ts";
 import type { Log } from "../base/log.ts";
@@ -31,7 +32,14 @@ export interface Report {
   wrong(level: "alert" | "error" | "warn" | "notice", message: string): void;
 }
 
-const howItEnded = ({ code, signal }: Ending): string =>
+/** What the runtime says of a process's end. */
+export const endingOf = (code: number | null, signal: number | NodeJS.Signals | null): Ending => ({
+  code,
+  signal: typeof signal === "string" ? constants.signals[signal] : signal,
+});
+
+/** "with code 1", "on signal 9" */
+export const howItEnded = ({ code, signal }: Ending): string =>
   signal === null ? `with code ${code}` : `on signal ${signal}`;
 
 export function zeroReport(log: Log): Report {
@@ -93,6 +101,12 @@ const andThen: Readonly<Partial<Record<Action, string>>> = {
   upgrade: "changing binary",
 };
 
+/** `bind() to 0.0.0.0:80 failed (98: Address already in use)` */
+export function nginxWords(address: Address, { call, errno }: SystemError): string {
+  const to = call === "bind" || call === "listen" ? "to " : "";
+  return `${call}() ${to}${formatAddress(address)} failed (${errorText(errno)})`;
+}
+
 export function nginxReport(log: ErrorLog): Report {
   return {
     signalled(name, number, action) {
@@ -100,8 +114,7 @@ export function nginxReport(log: ErrorLog): Report {
       const next = andThen[action];
       if (next !== undefined) log.log("notice", next);
     },
-    cannotListen: (address, { call, errno }) =>
-      `${call}() ${call === "bind" || call === "listen" ? "to " : ""}${formatAddress(address)} failed (${errorText(errno)})`,
+    cannotListen: nginxWords,
     webWorkerStarted: (pid) => log.log("notice", `start worker process ${pid}`),
     webWorkerEnded(pid, ending) {
       log.log(ending.signal === null ? "notice" : "alert", `worker process ${pid} exited ${howItEnded(ending)}`);

@@ -146,6 +146,18 @@ function tune({ plan, fds, address }: Listening, before: ListenPlan | undefined)
   for (const fd of fds) tuneListening(fd, tuning);
 }
 
+/** Could the addresses be had? One in use counts as one that could: by the server that is to be replaced. Throws StartError. */
+export function tryAddresses(listens: readonly ListenPlan[], explain: OpenOptions["explain"]): void {
+  for (const { address, ipv6Only } of listens) {
+    try {
+      if (address.kind === "tcp") tryAddress(address, ipv6Only);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (error.code !== "EADDRINUSE") throw new StartError(explain(address, error));
+    }
+  }
+}
+
 /** Which of its sockets a web worker accepts on: at least one; several where there are more sockets than workers. */
 export function socketsFor({ fds }: Listening, webWorker: number, webWorkers: number): readonly number[] {
   const own = fds.filter((_, i) => i % webWorkers === webWorker);

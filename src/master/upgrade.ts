@@ -2,7 +2,7 @@
 import { renameSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { variable, writeInherited } from "./inherited.ts";
-import type { Report } from "./report.ts";
+import { type Ending, endingOf, howItEnded, type Report } from "./report.ts";
 
 /** A child's descriptors begin here; those before are its standard ones. */
 const firstFd = 3;
@@ -34,7 +34,7 @@ export class Upgrade {
       this.#process = Bun.spawn([...command], {
         stdio: ["ignore", "inherit", "inherit", ...fds],
         env: { ...process.env, [variable]: writeInherited(firstFd, fds.length) },
-        onExit: (_, code, signal) => this.#onExit(signal === null ? `with code ${code}` : `on signal ${signal}`),
+        onExit: (_, code, signal) => this.#onExit(endingOf(code, signal)),
       });
     } catch (error) {
       this.#restore();
@@ -43,10 +43,11 @@ export class Upgrade {
     report.wrong("notice", `start new binary process ${this.#process.pid}`);
   }
 
-  #onExit(how: string): void {
+  #onExit(ending: Ending): void {
     this.isRunning = false;
     const { report, onFailed } = this.#options;
-    report.wrong(how.includes("signal") ? "alert" : "notice", `new binary process ${this.#process.pid} exited ${how}`);
+    const level = ending.signal === null ? "notice" : "alert";
+    report.wrong(level, `new binary process ${this.#process.pid} exited ${howItEnded(ending)}`);
     this.#restore();
     onFailed();
   }

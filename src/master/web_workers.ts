@@ -1,10 +1,9 @@
 /** The web-worker processes: started, replaced when they die, drained at the end. */
 
-import { constants } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { WorkerOrder, WorkerPlan } from "../worker/plan.ts";
-import type { Ending, Report } from "./report.ts";
+import { type Ending, endingOf, type Report } from "./report.ts";
 
 const main = join(import.meta.dir, "../main.ts");
 /**
@@ -114,8 +113,4 @@ export class WebWorker {
       // It has just ended; `onExit` deals with that.
     }
   }
-}
-
-function endingOf(code: number | null, signal: number | NodeJS.Signals | null): Ending {
-  return { code, signal: typeof signal === "string" ? constants.signals[signal] : signal };
 }
