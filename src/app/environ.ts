@@ -62,6 +62,7 @@ function writeFields(to: TextWriter, request: RequestHead, bodyLength: number): 
 }
 
 const protocols = {
+  9: "\nSERVER_PROTOCOL\nHTTP/0.9",
   10: "\nSERVER_PROTOCOL\nHTTP/1.0",
   11: "\nSERVER_PROTOCOL\nHTTP/1.1",
   20: "\nSERVER_PROTOCOL\nHTTP/2.0",

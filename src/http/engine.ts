@@ -12,8 +12,11 @@ export type EngineEvent =
   | { readonly type: "data"; readonly stream: StreamId; readonly bytes: Uint8Array; readonly end: boolean }
   /** Fields after a chunked body (RFC 9112 7.1.2); the body has ended. */
   | { readonly type: "trailers"; readonly stream: StreamId; readonly headers: Headers }
-  /** Answer `error.status`, if one still can; on HTTP/1 nothing further is read. */
-  | { readonly type: "refused"; readonly stream: StreamId; readonly error: ProtocolError }
+  /**
+   * Answer `error.status`, if one still can; on HTTP/1 nothing further is read. `head`: what was understood of a request
+   * that is given to nobody, for the log and for the choice of an error page; it has passed no check as a whole.
+   */
+  | { readonly type: "refused"; readonly stream: StreamId; readonly error: ProtocolError; readonly head?: RequestHead }
   /** The peer gave the stream up in the middle of a message. */
   | { readonly type: "reset"; readonly stream: StreamId; readonly error: ProtocolError }
   /** The window opened again (HTTP/2). */
@@ -23,7 +26,8 @@ export type EngineEvent =
 
 /** The peer broke a rule. A value, not an exception: hostile input is ordinary input. */
 export interface ProtocolError {
-  readonly status: 400 | 405 | 408 | 413 | 414 | 417 | 421 | 431 | 501 | 505;
+  /** 494 is Nginx's own number for a head that is too large: clients see it as 400, `error_page` may name it. */
+  readonly status: 400 | 405 | 408 | 413 | 414 | 417 | 421 | 431 | 494 | 501 | 505;
   /** "RFC 9112 6.3" */
   readonly rule: string;
   /** For the log: `repeated field "Content-Length"`. Never sent to the client. */
@@ -46,10 +50,20 @@ export interface ServerEngine {
   refuse(error: ProtocolError): readonly EngineEvent[];
   /** An interim response: 100 Continue, 103 Early Hints (RFC 9110 15.2). */
   sendInterim(stream: StreamId, head: ResponseHead): void;
-  /** `end`: no body follows, though Content-Length may name one (HEAD, 304). `date`: now, as an IMF-fixdate. */
+  /**
+   * `end`: no body follows, though Content-Length may name one (HEAD, 304). `date`: now, as an IMF-fixdate. After status 101,
+   * or a head with `tunnel`, comes `startTunnel`.
+   */
   sendHead(stream: StreamId, head: ResponseHead, end: boolean, date: string): void;
   /** Returns how many more bytes the stream takes now; 0: wait for "writable". HTTP/1 always takes more. */
   sendData(stream: StreamId, bytes: Uint8Array, end: boolean): number;
+  /** Fields behind the body (RFC 9110 6.5), before its last `sendData`; dropped where the framing has no place for them. */
+  sendTrailers(stream: StreamId, headers: Headers): void;
+  /**
+   * The connection leaves HTTP: what the peer sends from here on is "data" (`end`: it has closed its half), what
+   * `sendData` takes is sent as it is, and its `end` ends the connection. Returns what has arrived already.
+   */
+  startTunnel(stream: StreamId): readonly EngineEvent[];
   /** Between sendHead and the body's end: is the body sent as it is, without framing of the engine's around it? */
   readonly plainBody: boolean;
   /** The transport itself sends the next `count` bytes of a plain body, right behind the output so far. */

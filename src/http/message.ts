@@ -1,10 +1,10 @@
 /** The nouns of HTTP (RFC 9110), the same for every version of the protocol and on both ends of a connection. */
 import type { Headers } from "./headers.ts";
 
-/** 10: HTTP/1.0, 11: HTTP/1.1, 20: HTTP/2. */
-export type Version = 10 | 11 | 20;
+/** 9: HTTP/0.9, a request line without a head, answered likewise; 10: HTTP/1.0, 11: HTTP/1.1, 20: HTTP/2. */
+export type Version = 9 | 10 | 11 | 20;
 
-/** A request's head, checked: what is here has passed every rule of the engine's policy. */
+/** A request's head, checked: what is here has passed every rule of the engine's policy. `CheckedRequest` makes one. */
 export interface RequestHead {
   readonly method: string;
   /** The request target as sent (RFC 9112 3.2); becomes `RAW_URI`. */
@@ -21,6 +21,21 @@ export interface RequestHead {
   readonly bodyLength: number;
   /** The client waits for "100 Continue" before it sends the body (RFC 9110 10.1.1). */
   readonly expectsContinue: boolean;
+
+  /** The request line as sent, without its line end ($request); HTTP/2's is made up. */
+  readonly requestLine: string;
+  /** "HTTP/1.1", as the client spelled it ($server_protocol); "" for HTTP/0.9. */
+  readonly protocol: string;
+  /** The target without scheme and authority, as sent ($request_uri): path, query and what follows them. */
+  readonly uri: string;
+  /** The authority's host in lower case, without port and trailing dot ($host); "" if there is none. */
+  readonly host: string;
+  /** The port that the authority names ($request_port); 0: none. */
+  readonly authorityPort: number;
+  /** Bytes of request line and fields, line ends included ($request_length counts the body, too). */
+  readonly headLength: number;
+  /** Field lines that were left out of `headers` for their names, as sent: the log wants to tell. */
+  readonly ignoredLines: readonly string[];
 }
 
 /** What the connection knows about its two ends; made once per connection. */
@@ -43,6 +58,17 @@ export interface ResponseHead {
   reason?: string;
   /** May be shared with other responses: who changes it asks `ownHeaders` for it. */
   headers: Headers;
+  /** The Server field's value instead of the engine's own; "": none. A field in `headers` stands above both. */
+  server?: string;
+  /** Seconds that an unused connection stays open: sent as `Keep-Alive: timeout=…` if it does. */
+  keepAliveHint?: number;
+  /**
+   * HTTP/1.1 only. false: a body without Content-Length ends with the connection (`chunked_transfer_encoding off`).
+   * true: chunked even with a Content-Length, which is left out, so that trailers can follow.
+   */
+  chunked?: boolean;
+  /** The connection leaves HTTP behind this head: 2xx to CONNECT (RFC 9110 9.3.6). Status 101 always says so. */
+  tunnel?: boolean;
 }
 
 /** The head's fields, to be changed: its own, copied first if others share them. */
@@ -55,6 +81,22 @@ export function ownHeaders(head: ResponseHead): Headers {
 export interface Reply {
   readonly head: ResponseHead;
   body: Body;
+  /** A page of ours, which only shows the status: the configuration may have a better one (`error_page`). */
+  isPage?: boolean;
+  /** With status 101: what the connection carries from now on instead of HTTP (RFC 9110 7.8). */
+  tunnel?: Tunnel;
+  /** Asked once, when the body has ended: fields to send behind it (RFC 9110 6.5). */
+  trailers?: () => Headers | undefined;
+}
+
+/** Both directions of a connection that has left HTTP. */
+export interface Tunnel {
+  /** What the other end says. */
+  readonly source: Source;
+  /** What the client says; `last`: it has closed its half. */
+  readonly sink: Sink;
+  /** The client is asked for more when this is called; given by the connection. */
+  onWanted: (() => void) | undefined;
 }
 
 export type Body =

@@ -2,6 +2,7 @@
 import type { EngineEvent, ProtocolError, StreamId } from "../engine.ts";
 import { classes, isHexDigit, isValue } from "./classes.ts";
 import { FieldsReader, type Progress } from "./fields.ts";
+import { invalidChunkedBody } from "./loose_field.ts";
 import type { Policy } from "./policy.ts";
 
 export interface BodyReader {
@@ -180,7 +181,11 @@ export class ChunkedReader implements BodyReader {
   }
 
   #refuse(section: string, detail: string): false {
-    this.error = { status: 400, rule: `RFC 9112 ${section}`, detail };
+    this.error = {
+      status: 400,
+      rule: `RFC 9112 ${section}`,
+      detail: this.#policy.looseHead ? invalidChunkedBody : detail,
+    };
     return false;
   }
 }

@@ -7,9 +7,12 @@
  */
 import type { ProtocolError } from "../engine.ts";
 import { Headers } from "../headers.ts";
+import { hostOf } from "../request.ts";
 import { classes, isBlank, isToken, isValue } from "./classes.ts";
+import { inHeaders, invalidChunkedBody, invalidLine, longLine, scanField } from "./loose_field.ts";
 import { hashStep, type KnownName, nameAt } from "./names.ts";
 import type { Policy } from "./policy.ts";
+import { isLooseAuthority } from "./target.ts";
 
 /** "more": the bytes end before the section does. */
 export type Progress = "more" | "done" | "refused";
@@ -25,6 +28,14 @@ const refused = -2;
 /** Where values begin and end, until their text is made: one string for all of them, cut without copying. */
 const spans = new Int32Array(256);
 
+/** Found while a loose head is read, and for its end. */
+export interface LooseNotes {
+  /** An index into `headers`: the second field of a name that may stand there once; -1: none. */
+  repeated: number;
+  /** Lines that were left out for their names. */
+  readonly ignored: string[];
+}
+
 export class FieldsReader {
   readonly headers = new Headers();
   /** After `read`: where the bytes begin that were not understood yet. */
@@ -36,19 +47,28 @@ export class FieldsReader {
   hasFraming = false;
   hasConnection = false;
   hasExpect = false;
+  /** What a loose head has and others cannot. */
+  loose: LooseNotes | undefined = undefined;
+  /** What the rest is read by; a host's own policy may replace it. */
+  policy: Policy;
 
-  readonly #policy: Policy;
   readonly #inTrailers: boolean;
   #lines = 0;
-  #bytesLeft: number;
+  /** Bytes of the lines so far, that of the empty one included. */
+  length = 0;
   /** Values found since the text was last made. */
   #pending = 0;
   #folded = false;
 
   constructor(policy: Policy, inTrailers: boolean) {
-    this.#policy = policy;
+    this.policy = policy;
     this.#inTrailers = inTrailers;
-    this.#bytesLeft = policy.fieldsLimit;
+  }
+
+  /** Goes on with the policy of the virtual server that `authority` names. */
+  adoptHost(authority: string): void {
+    const { hostPolicy } = this.policy;
+    if (hostPolicy !== undefined && isLooseAuthority(authority)) this.policy = hostPolicy(hostOf(authority));
   }
 
   /** Reads lines from `bytes[from, to)`; go on with the bytes from `position`. */
@@ -62,16 +82,26 @@ export class FieldsReader {
         if (at + 1 === to) break;
         this.position = at + 2;
         this.#takeValues(bytes, textFrom, at);
-        if (bytes[at + 1] === lf) return "done";
+        if (bytes[at + 1] === lf) return this.#end(2);
+        if (this.policy.looseHead) return this.#refuseLoose(invalidLine(bytes, at, at + 1));
         return this.#refuse("RFC 9112 2.2", "bare CR at the beginning of a line");
+      }
+      if (first === lf && this.policy.looseHead && !this.#inTrailers) {
+        this.position = at + 1;
+        this.#takeValues(bytes, textFrom, at);
+        return this.#end(1);
       }
       if (this.#pending * 2 === spans.length) {
         this.#takeValues(bytes, textFrom, at);
         textFrom = at;
       }
-      const next = this.#readLine(bytes, at, to, first);
-      if (next === refused) return "refused";
+      let next = this.#readLine(bytes, at, to, first);
+      if (next === refused && this.policy.looseHead) next = this.#readLoosely(bytes, at, to);
       if (next === more) break;
+      if (next === refused) {
+        this.#takeValues(bytes, textFrom, at);
+        return "refused";
+      }
       at = next;
     }
     this.#takeValues(bytes, textFrom, at);
@@ -81,10 +111,10 @@ export class FieldsReader {
 
   /** One line from `at` on: where the next one begins, or `more` or `refused`. */
   #readLine(bytes: Buffer, at: number, to: number, first: number): number {
-    const policy = this.#policy;
+    const { policy } = this;
     if (this.#lines >= policy.fieldCountLimit) return this.#tooMuch("too many fields");
     if (isBlank(first)) return this.#refuseFold();
-    const limit = at + Math.min(policy.fieldLimit, this.#bytesLeft) - 2;
+    const limit = at + Math.min(policy.fieldLimit, policy.fieldsLimit - this.length) - 2;
     const bound = Math.min(limit, to);
 
     let i = at;
@@ -120,18 +150,63 @@ export class FieldsReader {
     }
     while (end > start && isBlank(bytes[end - 1]!)) end--;
     this.#lines++;
-    this.#bytesLeft -= i - at;
-    return this.#takeLine(nameAt(bytes, at, nameEnd, hash), start, end) ? i : refused;
+    this.length += i - at;
+    if (this.#takeLine(bytes, nameAt(bytes, at, nameEnd, hash), start, end)) return i;
+    if (this.error !== undefined) return refused;
+    if (policy.looseHead) this.#noteIgnored(bytes, at, end);
+    return i;
   }
 
-  /** Keeps or drops a whole line; false if it is refused. */
-  #takeLine(known: KnownName, start: number, end: number): boolean {
+  /** The same line, as Nginx reads it: what #readLine has found wrong with it is not the last word. */
+  #readLoosely(bytes: Buffer, at: number, to: number): number {
+    this.error = undefined;
+    const { policy } = this;
+    const limit = at + Math.min(policy.fieldLimit, policy.fieldsLimit - this.length);
+    const line = scanField(bytes, at, Math.min(to, limit));
+    if (line === undefined) return to < limit ? more : this.#refuseLooseLine(longLine(bytes, at, limit), 494);
+    if (typeof line === "number") return this.#refuseLooseLine(invalidLine(bytes, at, line));
+    const { nameEnd, start, end, next } = line;
+    if (line.bareLf && this.#inTrailers) return this.#refuseLooseLine("");
+    this.length += next - at;
+    let hash = 0;
+    for (let i = at; i < nameEnd; i++) {
+      const byte = bytes[i]!;
+      if ((classes[byte]! & isToken) === 0) return this.#takeOddLine(bytes, at, end) ? next : refused;
+      hash = hashStep(hash, byte);
+    }
+    this.#lines++;
+    if (!this.#takeLine(bytes, nameAt(bytes, at, nameEnd, hash), start, end)) this.#noteIgnored(bytes, at, end);
+    else if (this.#lines > this.policy.fieldCountLimit) {
+      return this.#refuseLooseLine(`client sent too many header lines${inHeaders}`, 494);
+    }
+    return next;
+  }
+
+  /** A name that is no token could not be passed on to anybody. False: it is refused. */
+  #takeOddLine(bytes: Buffer, at: number, end: number): boolean {
+    this.#lines++;
+    this.#noteIgnored(bytes, at, end);
+    if (this.#inTrailers || this.policy.ignoreInvalidHeaders === "ignore") return true;
+    this.#refuseLoose(`client sent invalid header line: "${bytes.latin1Slice(at, end)}"${inHeaders}`);
+    return false;
+  }
+
+  /** A line that counts for nothing. */
+  #noteIgnored(bytes: Buffer, at: number, end: number): void {
+    this.#lines--;
+    if (this.#inTrailers) return;
+    this.loose ??= { repeated: -1, ignored: [] };
+    this.loose.ignored.push(bytes.latin1Slice(at, end));
+  }
+
+  /** Keeps or drops a whole line; false if it is dropped, or refused (then `error` is set). */
+  #takeLine(bytes: Buffer, known: KnownName, start: number, end: number): boolean {
     if (this.#inTrailers) {
-      // RFC 9110 6.5.1: such a trailer can only be an attempt to change what the head has settled.
-      if (known.refusedAsTrailer) return this.#refuseLine("RFC 9110 6.5.1", `trailer "${known.name.raw}"`);
-      if (known.role !== "plain" && !this.#passes(known)) return this.error === undefined;
-    } else if (known.role !== "plain" && !this.#takeSpecial(known)) {
-      return this.error === undefined;
+      if (known.refusedAsTrailer) return this.#takeBadTrailer(known);
+      if (known.role !== "plain" && !this.#passes(known)) return false;
+    } else if (known.role !== "plain") {
+      if (!this.#takeSpecial(known)) return false;
+      if (known.role === "host" && this.policy.hostPolicy !== undefined) this.adoptHost(bytes.latin1Slice(start, end));
     }
     this.headers.names.push(known.name);
     spans[2 * this.#pending] = start;
@@ -140,38 +215,62 @@ export class FieldsReader {
     return true;
   }
 
+  /** RFC 9110 6.5.1: such a trailer can only be an attempt to change what the head has settled. */
+  #takeBadTrailer({ name }: KnownName): false {
+    if (!this.policy.looseHead) this.#refuseLine("RFC 9110 6.5.1", `trailer "${name.raw}"`);
+    return false;
+  }
+
   /** Notes a field that the engine cares for; false if it is dropped, or refused (then `error` is set). */
   #takeSpecial(known: KnownName): boolean {
+    const { looseHead } = this.policy;
     switch (known.role) {
       case "host":
+        if (this.host < 0) this.host = this.headers.names.length;
         // RFC 9112 3.2
-        if (this.host >= 0) return this.#refuseLine("RFC 9112 3.2", `repeated field "Host"`);
-        this.host = this.headers.names.length;
+        else if (!looseHead) return this.#refuseLine("RFC 9112 3.2", `repeated field "Host"`);
+        else this.#noteSingle(known);
         return true;
       case "contentType":
         // RFC 9110 5.3: not a list, so it must not be repeated; each reader would take another one.
-        if (this.hasContentType) return this.#refuseLine("RFC 9110 5.3", `repeated field "Content-Type"`);
+        if (this.hasContentType && !looseHead) return this.#refuseLine("RFC 9110 5.3", `repeated field "Content-Type"`);
         this.hasContentType = true;
         return true;
       case "framing":
         this.hasFraming = true;
+        if (looseHead) this.#noteSingle(known);
         return true;
       case "connection":
         this.hasConnection = true;
         return true;
       case "expect":
         this.hasExpect = true;
+        if (looseHead) this.#noteSingle(known);
+        return true;
+      case "single":
+        if (looseHead) this.#noteSingle(known);
         return true;
       default:
         return this.#passes(known);
     }
   }
 
+  /** A field that must not be repeated: the first one that is will be refused, once its value is there to be shown. */
+  #noteSingle({ name: { lower } }: KnownName): void {
+    const { names } = this.headers;
+    if (!names.some((each) => each.lower === lower)) return;
+    this.loose ??= { repeated: -1, ignored: [] };
+    if (this.loose.repeated < 0) this.loose.repeated = names.length;
+  }
+
   /** False: the field is dropped, or refused (then `error` is set). */
-  #passes({ role, name }: KnownName): boolean {
-    const policy = this.#policy;
+  #passes({ role, name, isOdd }: KnownName): boolean {
+    const { policy } = this;
     if (role === "proxy") return policy.proxyField;
-    if (role !== "underscored" || policy.underscores === "keep" || policy.trustedNames.has(name.lower)) return true;
+    if (policy.looseHead && policy.ignoreInvalidHeaders === "refuse") return true;
+    if (role !== "underscored" || policy.underscores === "keep" || policy.trustedNames.has(name.lower)) {
+      return !(policy.looseHead && isOdd);
+    }
     if (policy.underscores === "refuse") this.#refuseLine("RFC 3875 4.1.18", `"_" in the name of field "${name.raw}"`);
     return false;
   }
@@ -202,8 +301,23 @@ export class FieldsReader {
     return false;
   }
 
+  #end(lineEnd: number): "done" {
+    this.length += lineEnd;
+    return "done";
+  }
+
+  #refuseLoose(detail: string, status: ProtocolError["status"] = 400): "refused" {
+    if (this.#inTrailers) return this.#refuse("RFC 9112 7.1.2", invalidChunkedBody);
+    return this.#refuse(status === 400 ? "RFC 9112 5" : "RFC 6585 5", detail, status);
+  }
+
   #tooMuch(detail: string): number {
     this.#refuse("RFC 6585 5", detail, 431);
+    return refused;
+  }
+
+  #refuseLooseLine(detail: string, status?: ProtocolError["status"]): number {
+    this.#refuseLoose(detail, status);
     return refused;
   }
 

@@ -26,7 +26,7 @@ export function requestBodyLength(
   }
   if (codings !== undefined) {
     // RFC 9112 6.1: a 1.0 client that names a coding has its framing from elsewhere, or wants somebody to think so.
-    if (version === 10) return bad("RFC 9112 6.1", "Transfer-Encoding in an HTTP/1.0 request");
+    if (version < 11) return bad("RFC 9112 6.1", "Transfer-Encoding in an HTTP/1.0 request");
     const chunked = endsChunked(codings, passedCodings);
     if (typeof chunked !== "boolean") return chunked;
     // RFC 9112 6.1, 6.3 rule 3: both lengths at once is how requests are smuggled past whoever reads the other one.
@@ -81,8 +81,11 @@ export function parseLength(text: string): number | undefined {
   return text === "" ? undefined : length;
 }
 
-/** How a response's body is delimited. "none": there is none, whatever its fields say. */
-export type ResponseFraming = "none" | "length" | "chunked" | "close";
+/**
+ * How a response's body is delimited. "none": there is none, whatever its fields say. "tunnel": it is none, the connection
+ * has left HTTP.
+ */
+export type ResponseFraming = "none" | "length" | "chunked" | "close" | "tunnel";
 
 /**
  * RFC 9112 6.3, from the side that sends. `toHead`: the request was HEAD; `length`: the response's
@@ -98,7 +101,7 @@ export function responseFraming(
   if (toHead || status === 204 || status === 304 || status < 200) return "none";
   if (length !== undefined) return "length";
   // RFC 9112 6.1: no coding towards a client that is not known to understand it.
-  return version === 10 ? "close" : "chunked";
+  return version < 11 ? "close" : "chunked";
 }
 
 function bad(rule: string, detail: string): ProtocolError {

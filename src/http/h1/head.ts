@@ -7,9 +7,13 @@
 import type { ProtocolError } from "../engine.ts";
 import type { Headers } from "../headers.ts";
 import type { RequestHead, Version } from "../message.ts";
+import { CheckedRequest } from "../request.ts";
 import { classes, isNonAscii, isPath, isToken } from "./classes.ts";
 import { FieldsReader, type Progress } from "./fields.ts";
 import { requestBodyLength } from "./framing.ts";
+import { looseBodyLength, refusedMethod } from "./loose_field.ts";
+import { type LooseLine, readLooseLine } from "./loose_line.ts";
+import { isUsualMethod, methodAt } from "./methods.ts";
 import type { Policy } from "./policy.ts";
 import { isAuthority, parseTarget } from "./target.ts";
 
@@ -44,6 +48,11 @@ export class HeadReader {
   #query = 0;
   /** RFC 9112 3.2.1: origin-form, and nothing more to look for in it. */
   #isPath = false;
+  /** What was read as Nginx reads it, because the strict reading had refused it. */
+  #loose: LooseLine | undefined = undefined;
+  /** The request line, where it is not what method, target and version say. */
+  #line: string | undefined = undefined;
+  #lineLength = 0;
 
   constructor(policy: Policy) {
     this.#policy = policy;
@@ -60,12 +69,23 @@ export class HeadReader {
     let at = from;
     if (!this.#hasLine) {
       at = this.#skipEmptyLines(bytes, from, to);
-      const next = this.#readRequestLine(bytes, at, to);
+      let next = this.#readRequestLine(bytes, at, to);
+      if (next === refused && this.#policy.looseHead) next = this.#readLoosely(bytes, at, to);
       this.position = at;
-      if (next === refused) return "refused";
       if (next === more) return "more";
+      if (next === refused) {
+        this.#line = lineAt(bytes, at, to);
+        return "refused";
+      }
       this.#hasLine = true;
+      // Nginx's limit is one for the whole head.
+      if (this.#policy.looseHead) this.#fields.length = next - at;
+      else this.#lineLength = next - at;
       at = next;
+      if (this.version === 9) {
+        this.position = at;
+        return "done";
+      }
     }
     const fields = this.#fields;
     const progress = fields.read(bytes, at, to);
@@ -77,6 +97,10 @@ export class HeadReader {
   /** RFC 9112 2.2: an empty line before the request line is ignored, for clients that end a body with one too many. */
   #skipEmptyLines(bytes: Buffer, from: number, to: number): number {
     let at = from;
+    if (this.#policy.looseHead) {
+      while (at < to && (bytes[at] === cr || bytes[at] === lf)) at++;
+      return at;
+    }
     while (at + 1 < to && bytes[at] === cr && bytes[at + 1] === lf && this.#emptyLines < this.#policy.emptyLinesLimit) {
       this.#emptyLines++;
       at += 2;
@@ -118,7 +142,29 @@ export class HeadReader {
     this.#target = bytes.latin1Slice(start, targetEnd);
     this.#query = query;
     this.#isPath = bytes[start] === slash && !hasFragment;
+    // HTTP/1.2 and its like.
+    if (bytes[next - 3]! > zero + 1 || bytes[next - 5] !== zero + 1) this.#line = bytes.latin1Slice(at, next - 2);
+    if (policy.looseHead && !this.#isPath) return refused;
     return this.#checkMethod() ? next : refused;
+  }
+
+  /** The line that #readRequestLine has refused, once more; see `loose_line.ts`. */
+  #readLoosely(bytes: Buffer, at: number, to: number): number {
+    this.error = undefined;
+    const found = readLooseLine(bytes, at, to, this.#policy.requestLineLimit + 2);
+    if (found === undefined) return more;
+    if ("status" in found) {
+      this.error = found;
+      return refused;
+    }
+    this.#loose = found;
+    this.#line = found.text;
+    this.#target = found.target;
+    this.#isPath = false;
+    this.method = found.method;
+    this.version = found.version;
+    if (found.authority !== undefined) this.#fields.adoptHost(found.authority);
+    return at + found.length;
   }
 
   /** RFC 9112 2.3: HTTP-version, case-sensitive, one digit each; then CRLF. Returns where the next line begins. */
@@ -148,53 +194,105 @@ export class HeadReader {
 
   #checkMethod(): boolean {
     const policy = this.#policy;
-    if (policy.foldMethodCase) this.method = this.method.toUpperCase();
+    if (policy.foldMethodCase) this.#foldMethod();
+    if (policy.looseHead) return isUsualMethod(this.method) || /^[A-Z_-]+$/.test(this.method);
     // No registered method looks otherwise (RFC 9110 16.1.1's registry); lower case is a client's mistake or a probe.
     if (policy.unconventionalMethods || isUsualMethod(this.method) || /^[^a-z#]{3,20}$/.test(this.method)) return true;
     this.#refuse("RFC 9110 9.1", "unconventional method");
     return false;
   }
 
+  #foldMethod(): void {
+    const { method } = this;
+    this.method = method.toUpperCase();
+    if (this.method !== method) this.#line ??= `${method} ${this.#target} HTTP/1.${this.version - 10}`;
+  }
+
   /** The head as a whole: what no line can tell by itself. Call once `read` has said "done". */
   finish(): RequestHead | ProtocolError {
-    const { method, version } = this;
-    const policy = this.#policy;
+    const { method } = this;
     const fields = this.#fields;
-    const { headers } = fields;
-
-    const bodyLength = fields.hasFraming ? requestBodyLength(headers, version, policy.passedCodings) : 0;
+    const { policy } = fields;
+    const bodyLength = policy.looseHead ? looseBodyLength(fields, method, this.version) : this.#bodyLength();
     if (typeof bodyLength !== "number") return bodyLength;
-    const host = fields.host < 0 ? undefined : headers.values[fields.host];
-    const hostError = this.#checkHost(host);
-    if (hostError !== undefined) return hostError;
-
-    const target = this.#target;
-    let path = target;
-    let query = "";
-    let authority = host ?? "";
-    if (this.#isPath) {
-      if (this.#query > 0) {
-        path = target.slice(0, this.#query - 1);
-        query = target.slice(this.#query);
-      }
-    } else {
-      const parsed = parseTarget(target, method, policy);
-      if ("status" in parsed) return parsed;
-      ({ path, query } = parsed);
-      if (parsed.authority !== undefined) {
-        // RFC 9112 3.2: a client must send the same; what differs is meant to be seen by some and not by others.
-        if (host !== undefined && !agree(host, parsed.authority)) return badHost("target and Host differ");
-        authority = parsed.authority;
-      }
-    }
+    const request = new CheckedRequest(method, this.#target, this.version, fields.headers);
+    const error = this.#aim(request);
+    if (error !== undefined) return error;
     // RFC 9110 9.3.6, 9.3.8: no tunnels, and no loop-back that shows a client's credentials to a script.
-    if (policy.refusedMethods.has(method)) return { status: 405, rule: "RFC 9110 15.5.6", detail: `method ${method}` };
+    if (policy.refusedMethods.has(method)) return this.#refusedMethod();
 
     const expectation = fields.hasExpect ? this.#expectation() : false;
     if (typeof expectation !== "boolean") return expectation;
-    this.persistent = fields.hasConnection ? isPersistent(headers, version) : version === 11;
-    const expectsContinue = expectation && bodyLength !== 0;
-    return { method, target, path, query, authority, version, headers, bodyLength, expectsContinue };
+    this.persistent = fields.hasConnection ? isPersistent(fields.headers, this.version) : this.version === 11;
+    request.bodyLength = bodyLength;
+    request.expectsContinue = expectation && bodyLength !== 0;
+    return request;
+  }
+
+  /** What was understood of a head that was refused, or has not come to its end: for logs. */
+  partial(): RequestHead {
+    const request = new CheckedRequest(this.method, this.#target, this.version, this.#fields.headers);
+    // A target that is wrong is not taken apart; the rest is as good as it was.
+    this.#aim(request);
+    return request;
+  }
+
+  #bodyLength(): number | ProtocolError {
+    const { headers, hasFraming } = this.#fields;
+    const length = hasFraming ? requestBodyLength(headers, this.version, this.#policy.passedCodings) : 0;
+    if (typeof length !== "number") return length;
+    return this.#checkHost(this.#host()) ?? length;
+  }
+
+  #host(): string | undefined {
+    const { host, headers } = this.#fields;
+    return host < 0 ? undefined : headers.values[host];
+  }
+
+  /** Says where the request goes: the target taken apart, and the authority that it or Host names. */
+  #aim(request: CheckedRequest): ProtocolError | undefined {
+    const fields = this.#fields;
+    const target = this.#target;
+    const host = this.#host();
+    request.authority = host ?? "";
+    request.headLength = this.#lineLength + fields.length;
+    if (this.#line !== undefined || fields.loose !== undefined || !this.#isPath) {
+      request.odd = { line: this.#line, uri: this.#uri(), ignoredLines: fields.loose?.ignored };
+    }
+    if (this.#isPath) {
+      if (this.#query === 0) {
+        request.path = target;
+      } else {
+        request.path = target.slice(0, this.#query - 1);
+        request.query = target.slice(this.#query);
+      }
+      return undefined;
+    }
+    if (target === "") return undefined;
+    const parsed = this.#loose ?? parseTarget(target, this.method, this.#policy);
+    if ("status" in parsed) return parsed;
+    request.path = parsed.path;
+    request.query = parsed.query;
+    if (parsed.authority === undefined) return undefined;
+    // RFC 9112 3.2: a client must send the same; what differs is meant to be seen by some and not by others.
+    if (this.#loose === undefined && host !== undefined && !agree(host, parsed.authority)) {
+      return badHost("target and Host differ");
+    }
+    request.authority = parsed.authority;
+    return undefined;
+  }
+
+  #uri(): string | undefined {
+    if (this.#isPath) return undefined;
+    if (this.#loose !== undefined) return this.#loose.uri;
+    const rest = /^[a-z]+:\/\/[^/?]*(.*)$/i.exec(this.#target)?.[1];
+    return rest === "" ? "/" : rest;
+  }
+
+  #refusedMethod(): ProtocolError {
+    const { method } = this;
+    if (this.#policy.looseHead) return refusedMethod(method);
+    return { status: 405, rule: "RFC 9110 15.5.6", detail: `method ${method}` };
   }
 
   /** RFC 9112 3.2: exactly one Host in HTTP/1.1, and a valid one in any. */
@@ -207,9 +305,10 @@ export class HeadReader {
   /** RFC 9110 10.1.1: does the client wait for 100 Continue? Any other expectation cannot be met. */
   #expectation(): boolean | ProtocolError {
     // HTTP/1.0 knows no expectations and no interim responses: they are ignored.
-    if (this.version === 10) return false;
+    if (this.version < 11) return false;
     for (const value of this.#fields.headers.all("expect")) {
       if (value.toLowerCase() !== "100-continue") {
+        if (this.#policy.otherExpectations) return false;
         return { status: 417, rule: "RFC 9110 10.1.1", detail: "expectation other than 100-continue" };
       }
     }
@@ -247,20 +346,12 @@ const versionPattern = [0x48, 0x54, 0x54, 0x50, 0x2f, zero, 0x2e, zero, cr, lf];
 const isFragmentByte = (byte: number, mask: number): boolean =>
   (classes[byte]! & mask) !== 0 || byte === hash || byte === mark;
 
-/** Methods by their first bytes, so that the usual ones need no new string. */
-function methodAt(bytes: Buffer, from: number, to: number): string {
-  const method = usualMethods[bytes[from]! & 31];
-  if (method === undefined || method.length !== to - from) return bytes.latin1Slice(from, to);
-  for (let i = 0; i < method.length; i++)
-    if (bytes[from + i] !== method.charCodeAt(i)) return bytes.latin1Slice(from, to);
-  return method;
+/** What stands in the first line, as far as it has come. */
+function lineAt(bytes: Buffer, from: number, to: number): string {
+  let end = from;
+  while (end < to && bytes[end] !== cr && bytes[end] !== lf) end++;
+  return bytes.latin1Slice(from, end);
 }
-
-/** By the first letter's place in the alphabet: one for each letter, the most frequent. */
-const usualMethods: (string | undefined)[] = new Array(32).fill(undefined);
-for (const method of ["DELETE", "GET", "HEAD", "OPTIONS", "POST"]) usualMethods[method.charCodeAt(0) & 31] = method;
-
-const isUsualMethod = (method: string): boolean => usualMethods[method.charCodeAt(0) & 31] === method;
 
 const agree = (host: string, authority: string): boolean =>
   host === authority || host.toLowerCase() === authority.toLowerCase();

@@ -8,7 +8,19 @@ import { asBuffer } from "../../base/bytes.ts";
 import { type FieldName, fieldName } from "../headers.ts";
 
 /** Why the engine itself cares for a field; "plain": it does not. */
-export type Role = "plain" | "host" | "framing" | "connection" | "expect" | "contentType" | "proxy" | "underscored";
+export type Role =
+  | "plain"
+  | "host"
+  | "framing"
+  | "connection"
+  | "expect"
+  | "contentType"
+  | "proxy"
+  /** Must not be repeated, which only a loose head needs to be asked for. */
+  | "single"
+  | "underscored"
+  /** Has other characters than letters, digits, "-" and "_". */
+  | "odd";
 
 export interface KnownName {
   readonly name: FieldName;
@@ -16,6 +28,8 @@ export interface KnownName {
   readonly role: Role;
   /** RFC 9110 6.5.1: framing, routing and credentials come before the body or not at all. */
   readonly refusedAsTrailer: boolean;
+  /** Nginx calls the name invalid; so may one be whose role is "underscored". */
+  readonly isOdd: boolean;
 }
 
 const roles: Readonly<Record<string, Role>> = {
@@ -26,6 +40,14 @@ const roles: Readonly<Record<string, Role>> = {
   expect: "expect",
   "content-type": "contentType",
   proxy: "proxy",
+  "if-modified-since": "single",
+  "if-unmodified-since": "single",
+  "if-match": "single",
+  "if-none-match": "single",
+  "if-range": "single",
+  "content-range": "single",
+  authorization: "single",
+  "proxy-authorization": "single",
 };
 const notInTrailers = new Set(["host", "content-length", "transfer-encoding", "trailer", "te", "authorization"]);
 
@@ -58,10 +80,12 @@ function isAt(name: Uint8Array, bytes: Buffer, from: number, to: number): boolea
 
 function learn(bytes: Buffer, from: number, to: number, first: number): KnownName {
   const name = fieldName(bytes.latin1Slice(from, to));
+  const isOdd = /[^a-z0-9_-]/.test(name.lower);
   const entry: KnownName = {
     name,
     bytes: Uint8Array.prototype.slice.call(bytes, from, to),
-    role: roles[name.lower] ?? (name.lower.includes("_") ? "underscored" : "plain"),
+    role: roles[name.lower] ?? (name.lower.includes("_") ? "underscored" : isOdd ? "odd" : "plain"),
+    isOdd,
     refusedAsTrailer: notInTrailers.has(name.lower),
   };
   if (known >= maxKnown) return entry;

@@ -7,6 +7,11 @@
  */
 
 export interface Policy {
+  /**
+   * The head is read as Nginx reads it: a bare LF ends lines, spaces repeat, HTTP/0.9 is served, odd bytes pass; all of it
+   * in `loose_line.ts` and `loose_field.ts`. Its limits answer 414 and 494, and errors are worded as in Nginx's log.
+   */
+  readonly looseHead: boolean;
   /** Most bytes of the request line, without its CRLF; above: 414. */
   readonly requestLineLimit: number;
   /** Most bytes of one field line, with its CRLF and whatever is folded into it; above: 431. */
@@ -48,6 +53,11 @@ export interface Policy {
   readonly underscores: "drop" | "refuse" | "keep";
   /** Names (lower case) with "_" that pass nevertheless, because this peer is trusted to set them. */
   readonly trustedNames: ReadonlySet<string>;
+  /**
+   * Of a loose head: fields whose names have other characters than letters, digits and "-" are left out and noted, as are
+   * those with "_" that `underscores` drops. "refuse": they pass, underscores too, unless the name is no token: then 400.
+   */
+  readonly ignoreInvalidHeaders: "ignore" | "refuse";
   /** `Proxy` passes, which CGI turns into HTTP_PROXY: "httpoxy", CVE-2016-5385. */
   readonly proxyField: boolean;
   /**
@@ -57,12 +67,19 @@ export interface Policy {
   readonly shortBodies: boolean;
   /** Transfer codings (lower case) that may stand before a final "chunked"; their bytes are passed on as they are. */
   readonly passedCodings: ReadonlySet<string>;
+  /** Expectations other than 100-continue are ignored, instead of being answered 417. */
+  readonly otherExpectations: boolean;
+  /** HTTP/1.1 is told, too, that the connection stays open. */
+  readonly statesKeepAlive: boolean;
+  /** Another policy for the rest of a loose head, once the host is known (as in `RequestHead.host`): its virtual server's. */
+  readonly hostPolicy?: (host: string) => Policy;
 }
 
 const none: ReadonlySet<string> = new Set();
 
 /** The zero-configuration mode: everything ambiguous is refused. */
 export const strictPolicy: Policy = {
+  looseHead: false,
   // RFC 9112 3 recommends at least 8000; Gunicorn's ceiling.
   requestLineLimit: 8190,
   fieldLimit: 8190,
@@ -84,9 +101,12 @@ export const strictPolicy: Policy = {
   spaceBeforeColon: false,
   underscores: "drop",
   trustedNames: none,
+  ignoreInvalidHeaders: "ignore",
   proxyField: false,
   shortBodies: false,
   passedCodings: none,
+  otherExpectations: false,
+  statesKeepAlive: false,
 };
 
 /** What Gunicorn accepts with its default settings; its options change single fields of this. */
@@ -102,4 +122,36 @@ export const gunicornPolicy: Policy = {
   targetUserinfo: true,
   shortBodies: true,
   passedCodings: new Set(["identity", "gzip", "compress", "deflate"]),
+};
+
+/** What Nginx's directives say about the size of a head, in bytes. */
+export interface HeaderBuffers {
+  /** `client_header_buffer_size` */
+  readonly bufferSize: number;
+  /** `large_client_header_buffers` */
+  readonly largeCount: number;
+  readonly largeSize: number;
+}
+
+/** The limits that such buffers set: what is one piece must fit into one of them, the whole head into all together. */
+export function headerLimits({ bufferSize, largeCount, largeSize }: HeaderBuffers) {
+  const piece = Math.max(bufferSize, largeSize);
+  // A line has its line end in the buffer, too.
+  return { requestLineLimit: piece - 2, fieldLimit: piece, fieldsLimit: bufferSize + largeCount * largeSize };
+}
+
+/**
+ * What Nginx 1.31 accepts with its default settings; directives change single fields of this: `underscores_in_headers on`
+ * is `underscores: "keep"`, `ignore_invalid_headers off` is `ignoreInvalidHeaders: "refuse"`, `max_headers` is
+ * `fieldCountLimit`. Where a body ends is decided as strictly as everywhere.
+ */
+export const nginxPolicy: Policy = {
+  ...strictPolicy,
+  looseHead: true,
+  ...headerLimits({ bufferSize: 1024, largeCount: 4, largeSize: 8192 }),
+  fieldCountLimit: 1000,
+  emptyLinesLimit: Number.MAX_SAFE_INTEGER,
+  targetNonAscii: true,
+  otherExpectations: true,
+  statesKeepAlive: true,
 };

@@ -6,28 +6,31 @@
  */
 import { asBuffer } from "../../base/bytes.ts";
 import type { EngineEvent, ProtocolError, ServerEngine, StreamId } from "../engine.ts";
+import type { Headers } from "../headers.ts";
 import type { RequestHead, ResponseHead, Version } from "../message.ts";
 import { type BodyReader, ChunkedReader, LengthReader, noBytes } from "./body.ts";
+import { BodyWriter } from "./body_writer.ts";
 import { type ResponseFraming, responseFraming } from "./framing.ts";
 import { HeadReader } from "./head.ts";
 import { Kept } from "./kept.ts";
 import { type Policy, strictPolicy } from "./policy.ts";
-import { chunkEnd, chunkStart, contentLength, lastChunk, writeHead, writeOwnFields } from "./write.ts";
+import { contentLength, writeHead, writeOwnFields, writeUpgrade } from "./write.ts";
 
 /**
- * What the next byte from the peer is. "held": part of a later request, kept until the response has ended. "shut": nothing,
- * no matter what it is. "over": the same, and "closed" has been said.
+ * What the next byte from the peer is. "held": part of a later request, kept until the response has ended. "tunnel": nothing
+ * of HTTP any more. "shut": nothing, no matter what it is. "over": the same, and "closed" has been said.
  */
-type Reading = "head" | "body" | "held" | "shut" | "over";
+type Reading = "head" | "body" | "held" | "tunnel" | "shut" | "over";
 
 /** "idle": no response is owed. "due": one is, and its head comes next. */
 type Sending = "idle" | "due" | "body";
 
 const noEvents: readonly EngineEvent[] = [];
-const noPieces: readonly (string | Uint8Array)[] = [];
 
 export class H1Server implements ServerEngine {
   readonly #policy: Policy;
+  readonly #server: string;
+  readonly #out = new BodyWriter();
   #reading: Reading = "head";
   #sending: Sending = "idle";
   #stream: StreamId = 0;
@@ -40,15 +43,12 @@ export class H1Server implements ServerEngine {
   #isHead = false;
   #version: Version = 11;
   #awaitsContinue = false;
-  // Of the response in progress:
-  #framing: ResponseFraming = "none";
-  #bodyLeft = 0;
-  #output: (string | Uint8Array)[] | undefined;
-  #fault: string | undefined;
   #needsReset = false;
 
-  constructor(policy: Policy = strictPolicy) {
+  /** `server`: the Server field of responses that name no other; "": none. */
+  constructor(policy: Policy = strictPolicy, server = "alicorn") {
     this.#policy = policy;
+    this.#server = server;
   }
 
   /** As in the interface; here the array is the caller's, only the bytes in it are the engine's. */
@@ -98,7 +98,7 @@ export class H1Server implements ServerEngine {
 
   /** What was wrong with a response, for the log; its connection closes. */
   get fault(): string | undefined {
-    return this.#fault;
+    return this.#out.fault;
   }
 
   /** The response ends with the connection, and was cut short: only a TCP reset tells the client so. */
@@ -140,6 +140,10 @@ export class H1Server implements ServerEngine {
         if (progress === "more") return at;
         if (progress === "done") this.#endRequest();
         else if (body.error !== undefined) this.#refuse(body.error, events);
+      } else if (this.#reading === "tunnel") {
+        const rest = at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to);
+        events.push({ type: "data", stream: this.#stream, bytes: rest, end: false });
+        return to;
       } else {
         return this.#reading === "held" ? at : to;
       }
@@ -185,18 +189,29 @@ export class H1Server implements ServerEngine {
 
   /** RFC 9112 2.2, 6.3, 11.2: after an error nobody knows where the next message begins, so none is looked for. */
   #refuse(error: ProtocolError, events: EngineEvent[]): void {
+    const reader = this.#reading === "head" ? this.#head : undefined;
     if (this.#reading === "head") {
       this.#stream++;
       this.#sending = "due";
-      this.#isHead = this.#head?.method === "HEAD";
+      this.#isHead = reader?.method === "HEAD";
       this.#version = 11;
       this.#awaitsContinue = false;
     }
     this.#shut();
-    if (this.#sending !== "idle") events.push({ type: "refused", stream: this.#stream, error });
+    if (this.#sending === "idle") return;
+    const stream = this.#stream;
+    events.push(
+      reader === undefined
+        ? { type: "refused", stream, error }
+        : { type: "refused", stream, error, head: reader.partial() },
+    );
   }
 
   #endOfInput(events: EngineEvent[]): void {
+    if (this.#reading === "tunnel") {
+      events.push({ type: "data", stream: this.#stream, bytes: noBytes, end: true });
+      this.#shut();
+    }
     if (this.#reading === "head") this.#shut();
     if (this.#reading !== "body") return;
     if (this.#policy.shortBodies && this.#body instanceof LengthReader) {
@@ -238,18 +253,23 @@ export class H1Server implements ServerEngine {
     if (!this.#expects(stream, "due")) return;
     if (head.status < 100 || head.status > 199 || head.status === 101) throw new Error(`${head.status} is not interim`);
     // RFC 9110 15.2: an HTTP/1.0 client would take it for the response.
-    if (this.#version === 10) return;
-    this.#text(`${writeHead(head, false)}\r\n`);
+    if (this.#version < 11) return;
+    this.#out.text(`${writeHead(head, false)}\r\n`);
     if (head.status === 100) this.#awaitsContinue = false;
   }
 
   sendHead(stream: StreamId, head: ResponseHead, end: boolean, date: string): void {
     if (!this.#expects(stream, "due")) return;
     const { status } = head;
+    if (status === 101 || head.tunnel === true) {
+      this.#sendTunnelHead(head, end, date);
+      return;
+    }
     if (status < 200) throw new Error(`${status} is not a final status`);
     const length = contentLength(head);
-    let text = writeHead(head, status !== 204) + writeOwnFields(date);
-    let framing = responseFraming(this.#isHead, this.#version, status, length);
+    let framing = this.#framingOf(head, length, end);
+    let text = writeHead(head, status !== 204 && (framing !== "chunked" || length === undefined));
+    text += writeOwnFields(head, head.server ?? this.#server, date);
     if (framing !== "none" && framing !== "length" && end) {
       text += "Content-Length: 0\r\n";
       framing = "length";
@@ -257,45 +277,79 @@ export class H1Server implements ServerEngine {
       text += "Transfer-Encoding: chunked\r\n";
     }
     if (framing === "close" || !this.#mayReuse()) this.#persistent = false;
-    // RFC 9112 9.3, 9.6
-    if (!this.keepAlive) text += "Connection: close\r\n\r\n";
-    else text += this.#version === 10 ? "Connection: keep-alive\r\n\r\n" : "\r\n";
-    this.#text(text);
-    this.#framing = framing;
-    this.#bodyLeft = length ?? 0;
+    // HTTP/0.9 knows no heads: the body is all there is.
+    if (this.#version !== 9) this.#out.text(text + this.#connectionFields(head));
+    this.#out.begin(framing, length ?? 0);
     this.#sending = "body";
     if (end) this.#endBody();
   }
 
+  #framingOf({ status, chunked }: ResponseHead, length: number | undefined, end: boolean): ResponseFraming {
+    const framing = responseFraming(this.#isHead, this.#version, status, length);
+    if (framing === "chunked" && chunked === false) return "close";
+    if (framing === "length" && chunked === true && this.#version === 11 && !end) return "chunked";
+    return framing;
+  }
+
+  /** RFC 9112 9.3, 9.6 */
+  #connectionFields({ keepAliveHint }: ResponseHead): string {
+    if (!this.keepAlive) return "Connection: close\r\n\r\n";
+    if (keepAliveHint !== undefined) return `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveHint}\r\n\r\n`;
+    return this.#version === 10 || this.#policy.statesKeepAlive ? "Connection: keep-alive\r\n\r\n" : "\r\n";
+  }
+
+  /** RFC 9110 7.8, 9.3.6 */
+  #sendTunnelHead(head: ResponseHead, end: boolean, date: string): void {
+    const { status } = head;
+    if (this.#version !== 11 || end) throw new Error(`${status} to a request that cannot have it`);
+    if (this.#reading === "body") throw new Error(`${status} before the end of the request`);
+    let text = writeHead(head, false) + writeOwnFields(head, head.server ?? this.#server, date);
+    if (status === 101) text += writeUpgrade(head);
+    this.#out.text(`${text}\r\n`);
+    this.#out.begin("tunnel", 0);
+    this.#persistent = false;
+    this.#sending = "body";
+  }
+
+  startTunnel(stream: StreamId): readonly EngineEvent[] {
+    if (!this.#expects(stream, "body")) return noEvents;
+    if (this.#out.framing !== "tunnel") throw new Error("a tunnel begins with 101, or with 2xx to CONNECT");
+    if (this.#reading === "held") this.#reading = "tunnel";
+    return this.resume();
+  }
+
+  sendTrailers(stream: StreamId, headers: Headers): void {
+    if (this.#expects(stream, "body")) this.#out.setTrailers(headers);
+  }
+
   sendData(stream: StreamId, bytes: Uint8Array, end: boolean): number {
     if (!this.#expects(stream, "body")) return 0;
-    if (bytes.length > 0) this.#send(bytes);
+    if (bytes.length > 0) this.#out.send(bytes);
     if (end) this.#endBody();
+    else if (this.#out.fault !== undefined) this.#persistent = false;
     return Number.MAX_SAFE_INTEGER;
   }
 
   get plainBody(): boolean {
-    return this.#sending === "body" && (this.#framing === "length" || this.#framing === "close");
+    return this.#sending === "body" && this.#out.isPlain;
   }
 
   noteSent(stream: StreamId, count: number, end: boolean): void {
     if (!this.#expects(stream, "body")) return;
-    if (this.#framing === "length") this.#bodyLeft -= count;
+    this.#out.note(count);
     if (end) this.#endBody();
   }
 
   sendReset(stream: StreamId): void {
     if (stream !== this.#stream || this.#sending === "idle") return;
-    this.#needsReset = this.#sending === "body" && this.#framing === "close";
+    const { framing } = this.#out;
+    this.#needsReset = this.#sending === "body" && (framing === "close" || framing === "tunnel");
     this.#sending = "idle";
     this.#shut();
   }
 
   takeOutput(): readonly (string | Uint8Array)[] {
-    const output = this.#output;
-    if (output === undefined) return noPieces;
-    this.#output = undefined;
-    return output;
+    return this.#out.take();
   }
 
   /** May this be sent now? False: the connection is given up, and with it the response. Anything else out of turn is our bug. */
@@ -313,53 +367,11 @@ export class H1Server implements ServerEngine {
     return !this.#awaitsContinue || this.#body === undefined || this.#body.begun;
   }
 
-  #send(bytes: Uint8Array): void {
-    switch (this.#framing) {
-      case "none":
-        return;
-      case "chunked":
-        this.#text(chunkStart(bytes.length));
-        this.#pieces().push(bytes, chunkEnd);
-        return;
-      case "close":
-        this.#pieces().push(bytes);
-        return;
-      case "length":
-        if (bytes.length > this.#bodyLeft) {
-          this.#fail("more bytes than its Content-Length");
-          if (this.#bodyLeft > 0) this.#pieces().push(bytes.subarray(0, this.#bodyLeft));
-          this.#bodyLeft = 0;
-          return;
-        }
-        this.#bodyLeft -= bytes.length;
-        this.#pieces().push(bytes);
-    }
-  }
-
   #endBody(): void {
-    if (this.#framing === "chunked") this.#text(lastChunk);
-    else if (this.#framing === "length" && this.#bodyLeft > 0) this.#fail("fewer bytes than its Content-Length");
+    this.#out.end();
+    if (this.#out.fault !== undefined || this.#out.framing === "tunnel") this.#persistent = false;
     this.#sending = "idle";
     if (!this.keepAlive) this.#shut();
     else if (this.#reading === "held") this.#reading = "head";
-  }
-
-  #fail(fault: string): void {
-    this.#fault = `response with ${fault}`;
-    this.#persistent = false;
-  }
-
-  /** Text joins text: a head and its first chunk's size are one piece, an end of chunk and the next size too. */
-  #text(text: string): void {
-    const pieces = this.#pieces();
-    const last = pieces.length - 1;
-    const before = pieces[last];
-    if (typeof before === "string") pieces[last] = before + text;
-    else pieces.push(text);
-  }
-
-  #pieces(): (string | Uint8Array)[] {
-    this.#output ??= [];
-    return this.#output;
   }
 }

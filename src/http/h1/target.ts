@@ -105,3 +105,27 @@ function isIpLiteral(text: string): boolean {
   if (parts.some((part) => !/^[0-9a-f]{1,4}$/i.test(part))) return false;
   return halves.length === 2 ? parts.length < 8 : parts.length === 8;
 }
+
+/** Is this a host as Nginx takes it, with or without a port? Neither names nor addresses are looked at closely. */
+export function isLooseAuthority(text: string): boolean {
+  const { length } = text;
+  const literal = text.charCodeAt(0) === 0x5b;
+  const end = literal ? 0x5d : 0x3a;
+  let i = literal ? 1 : 0;
+  let afterDot = false;
+  for (; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === end) break;
+    // An empty label could be dropped by one reader and kept by the next.
+    if (code === 0x2e && afterDot) return false;
+    afterDot = code === 0x2e;
+    if (((classes[code] ?? 0) & isRegName) === 0 && code !== (literal ? 0x3a : 0x25)) return false;
+  }
+  if (literal) {
+    if (i === length || i === 1) return false;
+    i++;
+  } else if (i === 0 || text === "." || text.startsWith(".:")) {
+    return false;
+  }
+  return i === length || (text.charCodeAt(i) === 0x3a && isPort(text, i + 1));
+}

@@ -145,18 +145,42 @@ function writeFields({ names, values }: Headers, withLength: boolean): string {
 }
 
 let datedWith = "";
+let datedBy = "";
 let dated = "";
+
 /**
- * The fields that an origin server adds to each response (RFC 9110 6.6.1, 10.2.4); the same text for a whole second.
- * A server without a clock, `date` "", adds none.
+ * The fields that an origin server adds to each response (RFC 9110 6.6.1, 10.2.4), unless the head has its own; the same
+ * text for a whole second. A server without a name, `server` "", adds no Server, one without a clock, `date` "", nothing.
  */
-export function writeOwnFields(date: string): string {
-  if (date !== datedWith) {
-    datedWith = date;
-    dated = date === "" ? "" : `Server: alicorn\r\nDate: ${date}\r\n`;
+export function writeOwnFields({ headers: { names } }: ResponseHead, server: string, date: string): string {
+  if (date === "") return "";
+  let ownServer = server;
+  let ownDate = date;
+  for (let i = 0; i < names.length; i++) {
+    const { lower } = names[i]!;
+    if (lower.length === 6 && lower === "server") ownServer = "";
+    else if (lower.length === 4 && lower === "date") ownDate = "";
+  }
+  if (ownDate !== datedWith || ownServer !== datedBy) {
+    checkValue("Server", ownServer);
+    datedWith = ownDate;
+    datedBy = ownServer;
+    dated = ownServer === "" ? "" : `Server: ${ownServer}\r\n`;
+    if (ownDate !== "") dated += `Date: ${ownDate}\r\n`;
   }
   return dated;
 }
+
+/** The protocol that a response with status 101 switches to (RFC 9110 7.8): here the head's word counts. */
+export function writeUpgrade({ headers }: ResponseHead): string {
+  const protocol = headers.get("upgrade");
+  if (protocol === undefined) return "Connection: upgrade\r\n";
+  checkValue("Upgrade", protocol);
+  return `Upgrade: ${protocol}\r\nConnection: upgrade\r\n`;
+}
+
+/** RFC 9112 7.1.2: the end of a chunked body, with its trailers. */
+export const writeTrailers = (headers: Headers): string => `0\r\n${writeFields(headers, false)}\r\n`;
 
 /** The Content-Length of a response, undefined if it has none; throws if it has two, or an invalid one. */
 export function contentLength({ headers: { names, values } }: ResponseHead): number | undefined {
