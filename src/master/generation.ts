@@ -20,7 +20,6 @@ export interface GenerationOptions {
   readonly connections: number;
   readonly secret: string;
   readonly report: Report;
-  readonly webWorkerCommand: readonly string[];
 }
 
 export class Generation {
@@ -52,7 +51,7 @@ export class Generation {
   }
 
   #startWebWorker(webWorker: number): WebWorker {
-    const { plan, listening, memories, zones, webWorkerCommand, report } = this.#options;
+    const { plan, listening, memories, zones, report } = this.#options;
     const sockets = listening.flatMap((each) =>
       socketsFor(each, webWorker, plan.webWorkers).map((fd) => ({
         fd,
@@ -60,7 +59,6 @@ export class Generation {
       })),
     );
     return new WebWorker({
-      command: webWorkerCommand,
       plan: this.#workerPlan(
         webWorker,
         sockets.map(({ listener }) => listener),

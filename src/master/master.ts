@@ -15,7 +15,6 @@ import { type Action, onSignals, type SignalTable } from "./signals.ts";
 import { closeSockets, type Listening, leaveSockets, openSockets } from "./sockets.ts";
 import { oldName, Upgrade } from "./upgrade.ts";
 import { withDeadline } from "./waiting.ts";
-import { webWorkerCommand } from "./web_workers.ts";
 
 /** Descriptors that a web worker needs besides its connections: files, links, logs. */
 const spareFds = 256;
@@ -39,8 +38,6 @@ export interface MasterOptions {
   readonly onBound?: () => void;
   /** Everything answers. */
   readonly onServing?: () => void;
-  /** The command line of a web worker. */
-  readonly webWorkerCommand?: readonly string[];
 }
 
 /** What only a program that can be replaced by another one while it serves has to know. */
@@ -139,7 +136,6 @@ export class Master {
       connections: this.#limitFiles(plan),
       secret: this.#secret,
       report: this.#report,
-      webWorkerCommand: this.#options.webWorkerCommand ?? webWorkerCommand,
     });
   }
 

@@ -48,9 +48,10 @@ export async function openSockets(listens: readonly ListenPlan[], options: OpenO
   try {
     for (let tries = Math.max(options.tries, 1); ; tries--) {
       const inUse = tryAll(listens, made, options);
-      if (inUse === undefined) return listens.flatMap((plan) => made.get(plan) ?? []);
-      if (options.tries <= 1) throw new StartError(inUse);
-      options.onInUse(inUse);
+      const [first] = inUse;
+      if (first === undefined) return listens.flatMap((plan) => made.get(plan) ?? []);
+      if (options.tries <= 1) throw new StartError(first);
+      for (const words of inUse) options.onInUse(words);
       if (tries <= 1) throw new StartError("still could not bind()");
       await Bun.sleep(retryMs);
     }
@@ -60,13 +61,9 @@ export async function openSockets(listens: readonly ListenPlan[], options: OpenO
   }
 }
 
-/** Opens what is not open yet. Returns words about an address in use, if there is one. */
-function tryAll(
-  listens: readonly ListenPlan[],
-  made: Map<ListenPlan, Listening>,
-  options: OpenOptions,
-): string | undefined {
-  let inUse: string | undefined;
+/** Opens what is not open yet. Returns words about the addresses in use. */
+function tryAll(listens: readonly ListenPlan[], made: Map<ListenPlan, Listening>, options: OpenOptions): string[] {
+  const inUse: string[] = [];
   for (const plan of listens) {
     if (made.has(plan)) continue;
     try {
@@ -78,7 +75,7 @@ function tryAll(
       if (!(error instanceof SystemError)) throw error;
       const words = options.explain(plan.address, error);
       if (error.code !== "EADDRINUSE") throw new StartError(words);
-      inUse ??= words;
+      inUse.push(words);
     }
   }
   return inUse;

@@ -16,11 +16,7 @@ const tooSoonMs = 1000;
 /** A worker that ends so has said that it cannot work (a file, a user's rights): another one would do no better. */
 const fatalCode = 2;
 
-/** The command line of a web worker. */
-export const webWorkerCommand: readonly string[] = [process.execPath, main, "--web-worker"];
-
 export interface WebWorkerOptions {
-  readonly command: readonly string[];
   readonly plan: WorkerPlan;
   /** Descriptors in the order that `firstInherited` tells. */
   readonly fds: readonly number[];
@@ -61,9 +57,9 @@ export class WebWorker {
   }
 
   #start(): void {
-    const { fds, plan, command, report } = this.#options;
+    const { fds, plan, report } = this.#options;
     const startedAt = performance.now();
-    this.#process = Bun.spawn([...command], {
+    this.#process = Bun.spawn([process.execPath, main, "--web-worker"], {
       stdio: ["ignore", "inherit", "inherit", ...fds],
       env: { ...memorySettings, ...process.env },
       serialization: "json",
