@@ -11,10 +11,11 @@ export class LogFile {
     this.#fd = path === "-" ? standard : openAppend(path);
   }
 
-  /** Appends text in one system call: lines of several processes do not mix. */
-  write(text: string): void {
+  /** Appends whole lines in one system call: those of several processes do not mix. Text leaves as UTF-8, bytes as they are. */
+  write(text: string | Uint8Array): void {
     try {
-      writeSync(this.#fd, text);
+      if (typeof text === "string") writeSync(this.#fd, text);
+      else writeSync(this.#fd, text);
     } catch {
       // A full disk or a closed terminal must not end the service, and there is nowhere left to say so.
     }

@@ -1,43 +1,74 @@
-/** Collects a request's body for a handler: in memory while small, then in a temporary file without a name. */
-import { closeSync, writeSync } from "node:fs";
+/** Collects a request's body for a handler: in memory while small, then in a temporary file; or hands it on as it comes. */
+import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { unnamedFile } from "../app/spool.ts";
-import { HttpFailure } from "../http/message.ts";
+import { HttpFailure, type Sink, type Source } from "../http/message.ts";
+import type { ClientLimits } from "./limits.ts";
 import type { BufferedBody, RequestBody } from "./request_body.ts";
 
-/** Above this a body goes to a file; up to it, it travels inline to the application (Nginx's client_body_buffer_size is 16k). */
-const maxMemoryBytes = 64 * 1024;
+type State = "unread" | "reading" | "streaming" | "done";
 
-export class BodyBuffer implements RequestBody {
-  readonly #onWanted: () => void;
+/** What the connection does for a body that is read. */
+export interface BodyOwner {
+  /** A handler asks for the body; the client may be waiting for that (100 Continue). */
+  onBodyWanted(): void;
+  /** Stop reading from the client, or go on. */
+  pauseBody(paused: boolean): void;
+}
+
+export class BodyBuffer implements RequestBody, Source {
+  readonly #owner: BodyOwner;
   #pieces: Uint8Array[] = [];
   #length = 0;
+  received = 0;
+  #limits: ClientLimits | undefined;
   #fd = -1;
-  #state: "unread" | "reading" | "done" = "unread";
+  #path: string | undefined;
+  #state: State = "unread";
+  whole: BufferedBody | undefined = undefined;
+  #reading: Promise<BufferedBody> | undefined;
   #resolve: ((body: BufferedBody) => void) | undefined;
   #reject: ((failure: HttpFailure) => void) | undefined;
+  // While it is streamed:
+  #sink: Sink | undefined;
+  #ended = false;
+  #failure: string | undefined;
 
-  /** `onWanted`: a handler asks for the body; the client may be waiting for that (100 Continue). */
-  constructor(onWanted: () => void) {
-    this.#onWanted = onWanted;
+  constructor(owner: BodyOwner) {
+    this.#owner = owner;
   }
 
-  read(): Promise<BufferedBody> {
+  read(limits: ClientLimits): Promise<BufferedBody> {
+    if (this.#reading !== undefined) return this.#reading;
+    this.#limits = limits;
     this.#state = "reading";
-    this.#onWanted();
-    return new Promise((resolve, reject) => {
+    this.#owner.onBodyWanted();
+    this.#reading = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    return this.#reading;
+  }
+
+  stream(limits: ClientLimits): Source {
+    this.#limits = limits;
+    this.#state = "streaming";
+    this.#owner.onBodyWanted();
+    return this;
   }
 
   /** From the connection. A body that nobody reads is dropped here. */
   push(bytes: Uint8Array, last: boolean): void {
-    if (this.#state !== "reading") return;
-    if (this.#fd < 0 && this.#length + bytes.length > maxMemoryBytes) {
-      this.#fd = unnamedFile();
-      for (const piece of this.#pieces) writeSync(this.#fd, piece);
-      this.#pieces = [];
-    }
+    this.received += bytes.length;
+    const most = this.#limits?.maxBodyBytes ?? 0;
+    if (most > 0 && this.received > most) return this.fail(413, `client intended to send too large chunked body: ${this.received} bytes`);
+    if (this.#state === "reading") this.#keep(bytes, last);
+    else if (this.#state === "streaming") this.#pass(bytes, last);
+  }
+
+  #keep(bytes: Uint8Array, last: boolean): void {
+    const { bodyBufferBytes = 0, bodyInFile = "off" } = this.#limits ?? {};
+    if (this.#fd < 0 && (bodyInFile !== "off" || this.#length + bytes.length > bodyBufferBytes)) this.#toFile(bodyInFile !== "off");
     // A body that comes in one piece is passed on as it is; what has to wait for more is copied, so that it does not hold a whole read.
     if (this.#fd >= 0) writeSync(this.#fd, bytes);
     else if (bytes.length > 0) this.#pieces.push(last && this.#length === 0 ? bytes : new Uint8Array(bytes));
@@ -45,20 +76,69 @@ export class BodyBuffer implements RequestBody {
     if (last) this.#finish();
   }
 
+  /** `named`: somebody wants to find the file (`client_body_in_file_only`). */
+  #toFile(named: boolean): void {
+    if (named) {
+      this.#path = newName(this.#limits?.bodyTempPath ?? "");
+      this.#fd = openSync(this.#path, "wx+", 0o600);
+    } else this.#fd = unnamedFile();
+    for (const piece of this.#pieces) writeSync(this.#fd, piece);
+    this.#pieces = [];
+  }
+
   #finish(): void {
     this.#state = "done";
-    if (this.#fd >= 0) {
-      this.#resolve?.({ kind: "file", fd: this.#fd, length: this.#length });
+    if (this.#fd >= 0) this.whole = { kind: "file", fd: this.#fd, length: this.#length, path: this.#path };
+    else {
+      const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces, this.#length);
+      this.#pieces = [];
+      this.whole = { kind: "bytes", bytes };
+    }
+    this.#resolve?.(this.whole);
+  }
+
+  #pass(bytes: Uint8Array, last: boolean): void {
+    this.#ended = last;
+    const sink = this.#sink;
+    if (sink === undefined) {
+      if (bytes.length > 0) this.#pieces.push(new Uint8Array(bytes));
+      this.#owner.pauseBody(true);
       return;
     }
-    const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces, this.#length);
+    this.#sink = undefined;
+    if (last) this.#state = "done";
+    sink.push(bytes, last);
+    if (!last && this.#sink === undefined) this.#owner.pauseBody(true);
+  }
+
+  pull(to: Sink): void {
+    if (this.#failure !== undefined) return to.fail(this.#failure);
+    if (this.#pieces.length > 0 || this.#ended) {
+      const bytes = Buffer.concat(this.#pieces);
+      this.#pieces = [];
+      if (this.#ended) this.#state = "done";
+      to.push(bytes, this.#ended);
+      return;
+    }
+    this.#sink = to;
+    this.#owner.pauseBody(false);
+  }
+
+  cancel(): void {
+    this.#sink = undefined;
     this.#pieces = [];
-    this.#resolve?.({ kind: "bytes", bytes });
+    if (this.#state === "streaming") this.#state = "done";
+    this.#owner.pauseBody(false);
   }
 
   /** From the connection: the client gave up, broke a rule or was too slow. */
   fail(status: number, reason: string): void {
     if (this.#state === "reading") this.#reject?.(new HttpFailure(status, reason));
+    else if (this.#state === "streaming") {
+      this.#failure = reason;
+      this.#sink?.fail(reason);
+      this.#sink = undefined;
+    }
     this.#state = "done";
     this.release();
   }
@@ -67,5 +147,21 @@ export class BodyBuffer implements RequestBody {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
     this.#pieces = [];
+    if (this.#path === undefined || this.#limits?.bodyInFile === "on") return;
+    try {
+      unlinkSync(this.#path);
+    } catch {
+      // Somebody has moved it away.
+    }
+    this.#path = undefined;
   }
+}
+
+let lastName = 0;
+
+/** As Nginx names them: ten digits, counted up. */
+function newName(directory: string): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  lastName++;
+  return join(directory, `${process.pid}-${String(lastName).padStart(10, "0")}`);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { bodyText } from "../../tests/support/exchange.ts";
-import { errorReply, redirectReply } from "./error_page.ts";
+import { bodyText, exchangeFor } from "../../tests/support/exchange.ts";
+import { errorReply, redirectPage } from "./error_page.ts";
 
 test("a page names the status and nothing about us", async () => {
   const reply = errorReply(404);
@@ -28,7 +28,7 @@ test("what has no content has none, and an unknown status has a page", async () 
 });
 
 test("a redirect says where to", () => {
-  const reply = redirectReply(308, "/there?x=1");
+  const reply = redirectPage(exchangeFor("/"), 308, "/there?x=1");
   expect(reply.head.status).toBe(308);
   expect(reply.head.headers.get("location")).toBe("/there?x=1");
 });

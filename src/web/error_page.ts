@@ -3,6 +3,8 @@
 import { reasons } from "../http/h1/write.ts";
 import { Headers } from "../http/headers.ts";
 import { type Body, emptyBody, ownHeaders, type Reply } from "../http/message.ts";
+import type { Exchange } from "./exchange.ts";
+import { redirectTarget } from "./redirect.ts";
 
 interface Page {
   readonly headers: Headers;
@@ -23,7 +25,7 @@ function page(status: number): Page {
 function makePage(status: number): Page {
   // RFC 9110 15.3.5, 15.3.6, 15.4.5: no content.
   if (status === 204 || status === 205 || status === 304) return { headers: shared(new Headers()), body: emptyBody };
-  const bytes = Buffer.from(markup(status, reasons[status] ?? "Error"));
+  const bytes = Buffer.from(markup(wireStatus(status), reasons[status] ?? internalReasons[status] ?? "Error"));
   const headers = Headers.of(["Content-Type", "text/html; charset=utf-8"], ["Content-Length", String(bytes.length)]);
   return { headers: shared(headers), body: { kind: "bytes", bytes } };
 }
@@ -52,15 +54,29 @@ h1 { font-size: 4em; font-weight: 300; margin: 0 }
 </html>
 `;
 
+// Nginx's own numbers, which error_page can be told of: all of them are 400 on the wire.
+const internalReasons: Readonly<Record<number, string>> = {
+  494: "Request Header Or Cookie Too Large",
+  495: "The SSL certificate error",
+  496: "No required SSL certificate was sent",
+  497: "The plain HTTP request was sent to HTTPS port",
+};
+
+/** The status that the client gets for one of ours. */
+export const wireStatus = (status: number): number => (status in internalReasons ? 400 : status);
+
 /** A reply that is only its status, with a page that says so in words. `fields`: further ones, such as Allow. */
 export function errorReply(status: number, ...fields: readonly (readonly [name: string, value: string])[]): Reply {
   const { headers, body } = page(status);
   const head = { status, headers };
   for (const [name, value] of fields) ownHeaders(head).add(name, value);
-  return { head, body };
+  return { head, body, isPage: true };
 }
 
-/** Sends the client elsewhere. `location` must be fit for a field value: see `encodePath` and `encodeQuery`. */
-export function redirectReply(status: 301 | 302 | 303 | 307 | 308, location: string): Reply {
-  return errorReply(status, ["Location", location]);
+/** Sends the client elsewhere. `to` must be fit for a field value: see `encodePath` and `encodeQuery`. */
+export function redirectPage(exchange: Exchange, status: number, to: string): Reply {
+  return errorReply(status, ["Location", fieldSafe(redirectTarget(exchange, to))]);
 }
+
+// What a configuration puts together from a client's words must not end the field (RFC 9110 5.5).
+const fieldSafe = (text: string): string => text.replace(/[\x00-\x1f\x7f]/g, (char) => encodeURIComponent(char));

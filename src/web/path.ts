@@ -12,29 +12,30 @@ const slash = 0x2f;
 
 /**
  * The path that locations and file names are looked up with: percent-decoded, without dot segments (RFC 3986 5.2.4) and
- * empty ones (as Nginx's `merge_slashes`). "*" stays as it is. undefined (answer 400): a bad escape, NUL, a climb above the
+ * empty ones (as Nginx's `merge_slashes`, unless that is off). "*" stays as it is. undefined (answer 400): a bad escape, NUL, a climb above the
  * root, no leading slash. An escaped slash or dot counts as one, as in Nginx: no later reader may see another path.
  */
-export function normalizePath(rawPath: string): string | undefined {
+export function normalizePath(rawPath: string, mergesSlashes = true): string | undefined {
   if (rawPath.charCodeAt(0) !== slash) return rawPath === "*" ? rawPath : undefined;
   let before = 0;
   // Most paths are normal already: one look at each character, nothing made.
   for (let i = 0; i < rawPath.length; i++) {
     const code = rawPath.charCodeAt(i);
     if (code === nul) return undefined;
-    if (code === percent || (before === slash && (code === slash || code === dot))) return normalizeSlowly(rawPath);
+    if (code === percent || (before === slash && (code === slash || code === dot))) return normalizeSlowly(rawPath, mergesSlashes);
     before = code;
   }
   return rawPath;
 }
 
-function normalizeSlowly(rawPath: string): string | undefined {
+function normalizeSlowly(rawPath: string, mergesSlashes: boolean): string | undefined {
   const path = decodePath(rawPath);
   if (path === undefined) return undefined;
   const segments: string[] = [];
   const given = path.split("/");
-  for (const segment of given) {
-    if (segment === "" || segment === ".") continue;
+  for (const [i, segment] of given.entries()) {
+    if (segment === ".") continue;
+    if (segment === "" && (mergesSlashes || i === 0 || i === given.length - 1)) continue;
     if (segment !== "..") segments.push(segment);
     else if (segments.pop() === undefined) return undefined;
   }
@@ -81,3 +82,9 @@ export const encodeQuery = (query: string): string => query.replace(unsafeInQuer
 function escapeByte(byte: string): string {
   return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
+
+// Nginx's escape for arguments: what separates them, and what a URI cannot hold.
+const unsafeInArgument = /[^A-Za-z0-9\-._~!$'()*,/:@]|[&+;=#?%]/g;
+
+/** Text as the value of an argument. */
+export const encodeArgument = (text: string): string => text.replace(unsafeInArgument, escapeByte);

@@ -1,84 +1,220 @@
-/** The compiled configuration of one web worker: from a request's head to an Exchange in its location. */
-import type { Dispatcher } from "../app/dispatch.ts";
-import type { Ends, RequestHead } from "../http/message.ts";
-import { errorReply } from "./error_page.ts";
-import type { Exchange } from "./exchange.ts";
-import { type FindLocation, prefixLocations } from "./locations.ts";
-import { appPass } from "./modules/app.ts";
-import { staticFiles } from "./modules/static.ts";
-import { staticFilters } from "./order.ts";
+/** The configuration as one web worker serves it: from an address and a request's head to an Exchange in its server. */
+import type { Configuration } from "../config/configuration.ts";
+import { ConfigError } from "../config/statement.ts";
+import { headerLimits, nginxPolicy, type Policy, strictPolicy } from "../http/h1/policy.ts";
+import type { RequestHead } from "../http/message.ts";
+import { type Block, build, Rows } from "./build.ts";
+import { Compiler } from "./compile.ts";
+import { accessDirectives } from "./core/access.ts";
+import { documentDirectives } from "./core/documents.ts";
+import { errorDirectives } from "./core/errors.ts";
+import { httpDirectives, type NamedServer } from "./core/http.ts";
+import { limitDirectives } from "./core/limits.ts";
+import { type ListenConf, listenPlan, type SocketOptions } from "./core/listen.ts";
+import { mainDirectives } from "./core/main.ts";
+import { typeDirectives } from "./core/types.ts";
+import { type Conf, context, type Directives } from "./directive.ts";
+import { type Client, Exchange } from "./exchange.ts";
+import type { Runtime } from "./module.ts";
+import { modules } from "./order.ts";
 import { normalizePath } from "./path.ts";
-import type { Location } from "./pipeline.ts";
+import type { Server } from "./pipeline.ts";
+import type { ListenPlan } from "./plan.ts";
 import type { RequestBody } from "./request_body.ts";
+import { ServerNames } from "./server_names.ts";
+import { Setup } from "./setup.ts";
 
-/** Files under a URL prefix. */
-export interface StaticConf {
-  /** "/static/": begins and ends with a slash. */
-  readonly prefix: string;
-  /** Absolute path of the directory. */
-  readonly root: string;
-  /** The Cache-Control field of its answers, if any. */
-  readonly cacheControl?: string;
+/** The directives of the core, besides those of the modules. */
+export const coreDirectives: readonly Directives[] = [
+  mainDirectives,
+  httpDirectives,
+  limitDirectives,
+  errorDirectives,
+  documentDirectives,
+  typeDirectives,
+  accessDirectives,
+];
+
+/** A configuration whose every statement has been understood. */
+export interface Built {
+  readonly main: Block;
+  readonly setup: Setup;
+  /** All servers, in order. */
+  readonly servers: readonly Block[];
 }
 
-/** What is served where; plain data, so that the master can hand it to its workers. */
-export interface SiteConf {
-  readonly statics: readonly StaticConf[];
+/** Understands a configuration. Throws ConfigError for the first thing that cannot be. */
+export function buildConfiguration(configuration: Configuration): Built {
+  const rows = new Rows();
+  const setup = new Setup(configuration);
+  for (const directives of coreDirectives) rows.add(directives);
+  for (const { directives, variables = {}, families } of modules) {
+    rows.add(directives);
+    setup.variables.declare(variables, families);
+  }
+  const main = build(configuration.statements, rows, setup);
+  const [http] = main.childrenOf(context.http);
+  if (http !== undefined) for (const module of modules) module.prepare?.(http, setup);
+  setup.finish();
+  const servers = http?.childrenOf(context.server) ?? [];
+  checkAddresses(servers, setup);
+  return { main, setup, servers };
 }
 
-// One class, so that all requests have the same shape.
-class SiteExchange implements Exchange {
-  readonly request: RequestHead;
-  readonly ends: Ends;
-  readonly body: RequestBody | undefined;
-  readonly uri: string;
-  location: Location;
-  readonly startedAt: number;
-  onGone: (() => void) | undefined = undefined;
+/** Where a server without `listen` is found: port 80 where that may be bound. */
+const usual = (): ListenConf => {
+  const port = process.getuid?.() === 0 ? 80 : 8000;
+  const address = { kind: "tcp", family: 4, host: "0.0.0.0", port } as const;
+  return { address, key: `*:${port}`, isDefault: false, ssl: false, http2: false, proxyProtocol: false, options: undefined, at: { file: "", line: 0 } };
+};
 
-  constructor(
-    request: RequestHead,
-    ends: Ends,
-    body: RequestBody | undefined,
-    uri: string,
-    location: Location,
-    now: number,
-  ) {
-    this.request = request;
-    this.ends = ends;
-    this.body = body;
-    this.uri = uri;
-    this.location = location;
-    this.startedAt = now;
+const listensOf = (server: Block): readonly ListenConf[] => {
+  const { listen } = server.conf(httpDirectives);
+  return listen.length > 0 ? listen : [usual()];
+};
+
+interface AddressServers {
+  readonly first: ListenConf;
+  readonly servers: { readonly block: Block; readonly listen: ListenConf }[];
+}
+
+function byAddress(servers: readonly Block[]): Map<string, AddressServers> {
+  const all = new Map<string, AddressServers>();
+  for (const block of servers)
+    for (const listen of listensOf(block)) {
+      const known = all.get(listen.key);
+      if (known === undefined) all.set(listen.key, { first: listen, servers: [{ block, listen }] });
+      else known.servers.push({ block, listen });
+    }
+  return all;
+}
+
+const defaultOf = ({ servers }: AddressServers): Block => {
+  const found = servers.find(({ listen }) => listen.isDefault) ?? servers[0];
+  if (found === undefined) throw new Error("an address without a server");
+  return found.block;
+};
+
+function checkAddresses(servers: readonly Block[], setup: Setup): void {
+  for (const [key, { servers: here }] of byAddress(servers)) {
+    const defaults = here.filter(({ listen }) => listen.isDefault);
+    if (defaults[1] !== undefined) throw new ConfigError(`a duplicate default server for ${key}`, defaults[1].listen.at);
+    const options = here.filter(({ listen }) => listen.options !== undefined);
+    if (options[1] !== undefined) throw new ConfigError(`duplicate listen options for ${key}`, options[1].listen.at);
+    const names = new ServerNames<Block>();
+    for (const { block } of here)
+      for (const { name, text } of namesOf(block))
+        if (!names.add(name, block)) setup.warnings.push(`conflicting server name "${text}" on ${key}, ignored`);
   }
 }
 
+const namesOf = (server: Block): readonly NamedServer[] => {
+  const { server_name } = server.conf(httpDirectives);
+  return server_name.length > 0 ? server_name : [{ text: "", name: { kind: "exact", name: "" } }];
+};
+
+/** The sockets that the servers need: an address of its own is no socket where the port is open on all addresses. */
+export function listenPlans({ servers }: Built): ListenPlan[] {
+  const addresses = [...byAddress(servers).values()];
+  return addresses
+    .filter(({ first, servers: here }) => optionsOf(here)?.bind === true || wildcardFor(first, addresses) === undefined)
+    .map(({ first, servers: here }) => listenPlan(first.key, first.address, optionsOf(here)));
+}
+
+const optionsOf = (here: AddressServers["servers"]): SocketOptions | undefined =>
+  here.find(({ listen }) => listen.options !== undefined)?.listen.options;
+
+/** The address that stands for all of the same family and port. */
+function wildcardFor({ address }: ListenConf, all: readonly AddressServers[]): AddressServers | undefined {
+  if (address.kind !== "tcp" || isWildcard(address)) return undefined;
+  return all.find(
+    ({ first: { address: other } }) =>
+      other.kind === "tcp" && isWildcard(other) && other.family === address.family && other.port === address.port,
+  );
+}
+
+const isWildcard = ({ host }: { readonly host: string }): boolean => host === "0.0.0.0" || host === "::";
+
+/** One socket's servers. */
+export class SiteAddress {
+  readonly defaultServer: Server;
+  readonly proxyProtocol: boolean;
+  /** How heads of requests are read here: as the default server says. */
+  readonly policy: Policy;
+  readonly #names = new ServerNames<Server>();
+  readonly #mergesSlashes: boolean;
+  /** Servers of single addresses behind this socket, by local address. */
+  readonly inner = new Map<string, SiteAddress>();
+
+  constructor({ servers, first }: AddressServers, compiled: ReadonlyMap<Block, Server>) {
+    const byDefault = defaultOf({ servers, first });
+    this.defaultServer = serverOf(compiled, byDefault);
+    const conf = byDefault.conf(httpDirectives);
+    this.policy = policyOf(conf);
+    this.#mergesSlashes = conf.merge_slashes;
+    this.proxyProtocol = servers.some(({ listen }) => listen.proxyProtocol);
+    for (const { block } of servers)
+      for (const { name } of namesOf(block)) this.#names.add(name, serverOf(compiled, block));
+  }
+
+  /** Chooses the server for a request. `now`: ms of `performance.now()`. */
+  open(request: RequestHead, client: Client, body: RequestBody | undefined, now: number): Exchange {
+    const here = this.inner.size === 0 ? this : (this.inner.get(client.localAddress) ?? this);
+    return here.#open(request, client, body, now);
+  }
+
+  #open(request: RequestHead, client: Client, body: RequestBody | undefined, now: number): Exchange {
+    let captured: ((exchange: Exchange) => void) | undefined;
+    const server = this.#names.find(request.host, (name, found) => {
+      captured = (exchange) => name.captured(exchange, found);
+    });
+    const { path, query } = request;
+    const uri = path === "*" ? "*" : normalizePath(path, this.#mergesSlashes);
+    const exchange = new Exchange(
+      { request, client, body, server: server ?? this.defaultServer, startedAt: now },
+      uri ?? path,
+      query,
+    );
+    exchange.isMalformed = uri === undefined;
+    captured?.(exchange);
+    return exchange;
+  }
+}
+
+function serverOf(compiled: ReadonlyMap<Block, Server>, block: Block): Server {
+  const server = compiled.get(block);
+  if (server === undefined) throw new Error("a server that was not compiled");
+  return server;
+}
+
+function policyOf(conf: Conf<typeof httpDirectives>): Policy {
+  if (conf.request_parsing === "strict") return strictPolicy;
+  const { count, size } = conf.large_client_header_buffers;
+  const limits = headerLimits({ bufferSize: conf.client_header_buffer_size, largeCount: count, largeSize: size });
+  return {
+    ...nginxPolicy,
+    ...limits,
+    fieldCountLimit: conf.max_headers,
+    ignoreInvalidHeaders: conf.ignore_invalid_headers ? "ignore" : "refuse",
+    underscores: conf.underscores_in_headers ? "keep" : conf.ignore_invalid_headers ? "drop" : "refuse",
+  };
+}
+
+/** All sockets' servers, by the keys of their `listen`. */
 export class Site {
-  readonly #find: FindLocation;
-  readonly #refusing: Location = { name: "bad path", handlers: [() => errorReply(400)], filters: [] };
+  readonly addresses = new Map<string, SiteAddress>();
 
-  constructor(conf: SiteConf, app: Dispatcher) {
-    const atRoot = conf.statics.find(({ prefix }) => prefix === "/");
-    this.#find = prefixLocations([
-      ["/", rootLocation(atRoot, app)],
-      ...conf.statics.filter((each) => each !== atRoot).map((each) => [each.prefix, staticLocation(each)] as const),
-    ]);
+  constructor({ main, setup, servers }: Built, runtime: Runtime) {
+    const compiler = new Compiler(modules, main, setup, runtime);
+    const compiled = new Map(servers.map((block) => [block, compiler.server(block)]));
+    const all = byAddress(servers);
+    for (const [key, here] of all) this.addresses.set(key, new SiteAddress(here, compiled));
+    for (const [key, { first }] of all) {
+      const wildcard = wildcardFor(first, [...all.values()]);
+      const outer = wildcard && this.addresses.get(wildcard.first.key);
+      const inner = this.addresses.get(key);
+      if (first.address.kind === "tcp" && outer !== undefined && inner !== undefined)
+        outer.inner.set(first.address.host, inner);
+    }
   }
-
-  /** Chooses the location for a request. `now`: ms of `performance.now()`. */
-  open(request: RequestHead, ends: Ends, body: RequestBody | undefined, now: number): Exchange {
-    const uri = request.path === "*" ? "*" : normalizePath(request.path);
-    const location = uri === undefined ? this.#refusing : this.#find(uri);
-    return new SiteExchange(request, ends, body, uri ?? request.path, location, now);
-  }
-}
-
-function staticLocation(conf: StaticConf): Location {
-  return { name: conf.prefix, handlers: [staticFiles(conf)], filters: staticFilters };
-}
-
-/** The application's; files under "/" come first, where there are any. */
-function rootLocation(files: StaticConf | undefined, app: Dispatcher): Location {
-  if (files === undefined) return { name: "/", handlers: [appPass(app)], filters: [] };
-  return { name: "/", handlers: [staticFiles({ ...files, fallThrough: true }), appPass(app)], filters: staticFilters };
 }

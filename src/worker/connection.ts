@@ -3,13 +3,17 @@ import type { Timed } from "../base/timers.ts";
 import { unreachable } from "../base/unreachable.ts";
 import type { EngineEvent, ProtocolError, ServerEngine, StreamId } from "../http/engine.ts";
 import { Headers } from "../http/headers.ts";
-import { type Ends, HttpFailure, type Reply, type RequestHead } from "../http/message.ts";
+import { HttpFailure, type Reply, type RequestHead, type ResponseHead, type Tunnel } from "../http/message.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
-import { BodyBuffer } from "../web/body_buffer.ts";
+import { BodyBuffer, type BodyOwner } from "../web/body_buffer.ts";
 import { errorReply } from "../web/error_page.ts";
-import type { Exchange } from "../web/exchange.ts";
-import { answer, type Jump } from "../web/pipeline.ts";
+import type { Client, Exchange, Wire } from "../web/exchange.ts";
+import type { ClientLimits } from "../web/limits.ts";
+import { refuse, respond } from "../web/pipeline.ts";
 import { dropBody } from "../web/reply.ts";
+import type { SiteAddress } from "../web/site.ts";
+import { mayFollow } from "./keep_alive.ts";
+import { unknownHead } from "./refused.ts";
 import { Sending, type SendingOwner } from "./sending.ts";
 import type { Service } from "./service.ts";
 import { type Flushable, flushSoon } from "./turn.ts";
@@ -21,39 +25,45 @@ const maxDiscarded = 256 * 1024;
 
 /**
  * new, idle: before the first request, and between two · head: one has begun to arrive · body: a handler reads its body ·
- * answering: a handler works or waits · sending: the response is on its way · discarding: it has left, the body has not ended ·
- * lingering: all is said, the peer may still be sending (RFC 9112 9.6) · closed
+ * answering: a handler works or waits · sending: the response is on its way · tunnel: the connection has left HTTP ·
+ * discarding: the response has left, the body has not ended · lingering: all is said, the peer may still be sending
+ * (RFC 9112 9.6) · closed
  */
-type Phase = "new" | "idle" | "head" | "body" | "answering" | "sending" | "discarding" | "lingering" | "closed";
+type Phase = "new" | "idle" | "head" | "body" | "answering" | "sending" | "tunnel" | "discarding" | "lingering" | "closed";
 
-export class Connection implements TransportHandler, Timed, Flushable, SendingOwner {
+export class Connection implements TransportHandler, Timed, Flushable, SendingOwner, BodyOwner, Wire {
   readonly #transport: Transport;
   readonly #engine: ServerEngine;
   readonly #service: Service;
-  readonly #local: LocalEnd;
-  #ends: Ends | undefined;
+  readonly #address: SiteAddress;
+  readonly #client: Client;
   #phase: Phase = "new";
+  #limits: ClientLimits;
   // The request in progress. HTTP/1 has one at a time: responses leave in the order of the requests (RFC 9112 9.3.2).
   #stream: StreamId = 0;
   #exchange: Exchange | undefined;
   #body: BodyBuffer | undefined;
   #sending: Sending | undefined;
+  #tunnel: Tunnel | undefined;
   /** Bytes of its body are still to come. */
   #receiving = false;
   #discarded = 0;
   #flushing = false;
   #paused = false;
+  #bodyPaused = false;
   #unsentBefore = 0;
   #lingerUntil = 0;
   deadline = 0;
   tick = -1;
 
-  constructor(transport: Transport, engine: ServerEngine, service: Service, local: LocalEnd) {
+  constructor(transport: Transport, engine: ServerEngine, service: Service, address: SiteAddress, client: Client) {
     this.#transport = transport;
     this.#engine = engine;
     this.#service = service;
-    this.#local = local;
-    service.timers.set(this, service.limits.headerTimeoutMs);
+    this.#address = address;
+    this.#client = client;
+    this.#limits = address.defaultServer.root.limits;
+    service.timers.set(this, this.#limits.headerTimeoutMs);
   }
 
   /** Nothing has been asked that is not answered. */
@@ -65,6 +75,11 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   retire(): void {
     this.#engine.stopKeepAlive();
     if (this.idle) this.#transport.end();
+  }
+
+  /** Ends it whatever it is doing. */
+  abort(): void {
+    this.#transport.abort();
   }
 
   onBytes(bytes: Uint8Array): void {
@@ -81,22 +96,29 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   onDrain(): void {
-    if (this.#phase === "sending") {
+    if (this.#phase === "sending" || this.#phase === "tunnel") {
       this.#service.timers.clear(this);
       this.#sending?.pull();
     } else if (this.#phase === "idle") this.#next();
   }
 
   onClose(): void {
+    const { counters, lane, timers, connections } = this.#service;
+    const exchange = this.#exchange;
     this.#phase = "closed";
-    this.#service.timers.remove(this);
-    this.#service.connections.delete(this);
-    this.#exchange?.onGone?.();
+    timers.remove(this);
+    connections.delete(this);
+    counters.add(lane, "active", -1);
+    exchange?.onGone?.();
     this.#sending?.cancel("the client has gone");
+    this.#tunnel?.sink.fail("the client has gone");
     this.#body?.fail(400, "the client has gone");
     this.#sending = undefined;
-    this.#exchange = undefined;
-    this.#body = undefined;
+    if (exchange !== undefined) {
+      // Nginx's number for this, in the log alone.
+      exchange.reply ??= { ...errorReply(499) };
+      this.#finish(exchange);
+    }
   }
 
   /** What is answered at once leaves at once, without the detour over the end of the turn. */
@@ -110,8 +132,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   #takeAll(events: readonly EngineEvent[]): void {
     for (let i = 0; i < events.length; i++) this.#take(events[i]!);
-    if (this.idle && this.#engine.headBegun) this.#enter("head", this.#service.limits.headerTimeoutMs);
-    this.#setPaused(this.#engine.buffered > maxBuffered);
+    if (this.idle && this.#engine.headBegun) this.#enter("head", this.#address.defaultServer.root.limits.headerTimeoutMs);
+    this.#setPaused(this.#bodyPaused || this.#engine.buffered > maxBuffered);
   }
 
   #take(event: EngineEvent): void {
@@ -119,13 +141,13 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       case "request":
         return this.#serve(event.stream, event.head, event.end);
       case "data":
-        return this.#receiveBody(event.bytes, event.end);
+        return this.#tunnel === undefined ? this.#receiveBody(event.bytes, event.end) : this.#tunnelled(event.bytes, event.end);
       case "trailers":
         return this.#receiveBody(nothing, true);
       case "refused":
-        return this.#refuse(event.stream, event.error);
+        return this.#refuse(event.stream, event.error, event.head);
       case "reset":
-        this.#service.log.info(`${this.#peer()}: ${event.error.detail} (${event.error.rule})`);
+        (this.#exchange ?? this.#unknown()).log("info", event.error.detail);
         return this.#transport.abort();
       case "writable":
         return;
@@ -138,20 +160,15 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   #serve(stream: StreamId, head: RequestHead, end: boolean): void {
-    this.#stream = stream;
     this.#receiving = !end;
-    if (this.#service.limits.keepAliveTimeoutMs === 0) this.#engine.stopKeepAlive();
     this.#discarded = 0;
+    this.#body = end ? undefined : new BodyBuffer(this);
+    const exchange = this.#open(stream, head);
+    for (const line of head.ignoredLines) exchange.log("info", `client sent invalid header line: "${line}"`);
     if (end) this.#enter("answering", 0);
-    else {
-      this.#body = new BodyBuffer(() => this.#continue(head));
-      this.#enter("body", this.#service.limits.bodyTimeoutMs);
-    }
-    this.#ends ??= new ConnectionEnds(this.#transport, this.#local);
-    const exchange = this.#service.site.open(head, this.#ends, this.#body, performance.now());
-    this.#exchange = exchange;
+    else this.#enter("body", this.#limits.bodyTimeoutMs);
     try {
-      const found = answer(exchange);
+      const found = respond(exchange);
       if (!(found instanceof Promise)) this.#reply(exchange, found);
       else
         found.then(
@@ -163,7 +180,22 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     }
   }
 
-  #replyLater(exchange: Exchange, found: Reply | Jump): void {
+  #open(stream: StreamId, head: RequestHead): Exchange {
+    const { counters, lane } = this.#service;
+    counters.add(lane, "requests", 1);
+    this.#client.requests++;
+    this.#stream = stream;
+    const exchange = this.#address.open(head, this.#client, this.#body, performance.now());
+    exchange.wire = this;
+    this.#exchange = exchange;
+    return exchange;
+  }
+
+  #unknown(): Exchange {
+    return this.#address.open(unknownHead, this.#client, undefined, performance.now());
+  }
+
+  #replyLater(exchange: Exchange, found: Reply): void {
     try {
       this.#reply(exchange, found);
     } catch (error) {
@@ -172,9 +204,18 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   /** A handler reads the body: only then is a waiting client told to send it (RFC 9110 10.1.1). */
-  #continue({ expectsContinue }: RequestHead): void {
-    if (!expectsContinue) return;
-    this.#engine.sendInterim(this.#stream, { status: 100, headers: new Headers() });
+  onBodyWanted(): void {
+    if (this.#exchange !== undefined) this.#limits = this.#exchange.location.limits;
+    if (this.#exchange?.request.expectsContinue === true) this.sendInterim({ status: 100, headers: new Headers() });
+  }
+
+  pauseBody(paused: boolean): void {
+    this.#bodyPaused = paused;
+    this.#setPaused(paused || this.#engine.buffered > maxBuffered);
+  }
+
+  sendInterim(head: ResponseHead): void {
+    this.#engine.sendInterim(this.#stream, head);
     this.onOutput();
   }
 
@@ -183,7 +224,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#body?.push(bytes, end);
     if (this.#phase === "body") {
       if (end) this.#enter("answering", 0);
-      else this.#enter("body", this.#service.limits.bodyTimeoutMs);
+      else this.#enter("body", this.#limits.bodyTimeoutMs);
       return;
     }
     this.#discarded += bytes.length;
@@ -192,38 +233,66 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   /** A request that broke a rule is given to nobody; if only its body did, its handler hears of it. */
-  #refuse(stream: StreamId, { status, detail, rule }: ProtocolError): void {
-    this.#service.log.info(`${this.#peer()}: ${status}: ${detail} (${rule})`);
+  #refuse(stream: StreamId, { status, detail, rule }: ProtocolError, head: RequestHead | undefined): void {
     // What follows has no meaning any more, but the peer may still be sending it.
     this.#receiving = true;
-    this.#stream = stream;
-    if (this.#exchange === undefined) this.#send(undefined, errorReply(status));
-    else this.#body?.fail(status, detail);
+    if (this.#exchange !== undefined) {
+      this.#exchange.log("info", `${detail} (${rule})`);
+      this.#body?.fail(status, detail);
+      return;
+    }
+    const exchange = this.#open(stream, head ?? unknownHead);
+    exchange.log("info", `${detail} (${rule})`);
+    const found = refuse(exchange, status);
+    if (found instanceof Promise) found.then((later) => this.#replyLater(exchange, later), (error) => this.#fail(exchange, error));
+    else this.#reply(exchange, found);
   }
 
   #fail(exchange: Exchange, error: unknown): void {
+    let status = 500;
     if (error instanceof HttpFailure) {
-      this.#reply(exchange, errorReply(error.status));
-      return;
+      ({ status } = error);
+      exchange.log(status >= 500 || status === 413 ? "error" : "info", error.message);
+      // Part of the body is missing or unread: nobody knows where the next request would begin.
+      exchange.closes = true;
+    } else {
+      // Our own fault: caught here and nowhere else.
+      exchange.log("crit", error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    // Our own fault: caught here and nowhere else.
-    this.#service.log.error(`${label(exchange)}: ${error instanceof Error ? error.stack : String(error)}`);
-    if (this.#sending === undefined) this.#reply(exchange, errorReply(500));
-    else this.onBroken("an internal error");
+    if (this.#sending !== undefined) return this.onBroken("an internal error");
+    const found = refuse(exchange, status);
+    if (found instanceof Promise) found.then((later) => this.#replyLater(exchange, later), () => this.#transport.abort());
+    else this.#reply(exchange, found);
   }
 
-  #reply(exchange: Exchange, found: Reply | Jump): void {
+  #reply(exchange: Exchange, found: Reply): void {
     // The client may have gone while the handler waited.
-    if (this.#exchange !== exchange) return "body" in found ? dropBody(found.body, "the client has gone") : undefined;
-    if ("jumpTo" in found) throw new Error(`nothing jumps yet, but "${exchange.location.name}" does`);
+    if (this.#exchange !== exchange) return dropBody(found.body, "the client has gone");
     exchange.onGone = undefined;
-    this.#send(exchange, found);
+    this.#limits = exchange.location.limits;
+    if (found.head.status === 444) {
+      exchange.reply = found;
+      return this.#transport.end();
+    }
+    if (!mayFollow(exchange, this.#limits)) this.#engine.stopKeepAlive();
+    else if (this.#limits.keepAliveHint > 0) found.head.keepAliveHint = this.#limits.keepAliveHint;
+    this.#enter("sending", 0);
+    this.#sending = new Sending(this.#engine, this.#stream, this, exchange, found);
+    this.#tunnel = found.tunnel;
+    if (found.tunnel !== undefined) this.#startTunnel(found.tunnel);
+    this.onOutput();
   }
 
-  #send(exchange: Exchange | undefined, reply: Reply): void {
-    this.#enter("sending", 0);
-    this.#sending = new Sending(this.#engine, this.#stream, this, exchange, reply);
-    this.onOutput();
+  #startTunnel(tunnel: Tunnel): void {
+    this.#enter("tunnel", 0);
+    tunnel.onWanted = () => this.#setPaused(false);
+    this.#takeAll(this.#engine.startTunnel(this.#stream));
+  }
+
+  /** From the client to the other end, which asks for more when it has room. */
+  #tunnelled(bytes: Uint8Array, end: boolean): void {
+    this.#setPaused(true);
+    this.#tunnel?.sink.push(bytes, end);
   }
 
   onOutput(): void {
@@ -240,7 +309,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   onBroken(reason: string): void {
-    this.#service.log.error(`${label(this.#exchange)}: the response was cut off: ${reason}`);
+    this.#exchange?.log("error", `the response was cut off: ${reason}`);
     this.#engine.sendReset(this.#stream);
     this.#sending = undefined;
     this.flush();
@@ -253,6 +322,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#flushing = false;
     if (this.#phase === "closed") return;
     const output = this.#engine.takeOutput();
+    if (this.#exchange !== undefined) for (const piece of output) this.#exchange.bytesSent += piece.length;
     const drained = output.length > 0 ? this.#transport.write(output) : this.#transport.unsent === 0;
     const sending = this.#sending;
     if (sending === undefined) return;
@@ -263,31 +333,44 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     else sending.pull();
   }
 
-  #endResponse({ status, bodyBytes }: Sending): void {
+  #endResponse({ bodyBytes, fileBytes }: Sending): void {
     const exchange = this.#exchange;
     const { fault } = this.#engine;
-    if (fault !== undefined) this.#service.log.error(`${label(exchange)}: ${fault}`);
-    if (exchange !== undefined) this.#service.access?.(exchange, status, bodyBytes);
+    this.#sending = undefined;
+    this.#tunnel = undefined;
+    if (exchange !== undefined) {
+      if (fault !== undefined) exchange.log("error", fault);
+      exchange.bodyBytesSent = bodyBytes;
+      exchange.bytesSent += fileBytes;
+      this.#finish(exchange);
+    }
+    this.#next();
+  }
+
+  /** The request is over, in whatever way: it is logged, and what was borrowed for it is given back. */
+  #finish(exchange: Exchange): void {
+    this.#exchange = undefined;
+    for (const log of exchange.location.logs) log(exchange);
+    exchange.end();
     this.#body?.release();
     this.#body = undefined;
-    this.#exchange = undefined;
-    this.#sending = undefined;
-    this.#next();
   }
 
   /** The response is with the transport: on to the next request, or to the end. */
   #next(): void {
+    this.#bodyPaused = false;
     if (!this.#engine.keepAlive) {
-      if (this.#receiving) this.#startLinger();
+      const { lingeringClose } = this.#limits;
+      if ((this.#receiving && lingeringClose !== "off") || lingeringClose === "always") this.#startLinger();
       else this.#transport.end();
       return;
     }
-    const { limits } = this.#service;
     if (this.#receiving) {
-      this.#enter("discarding", limits.bodyTimeoutMs);
+      this.#enter("discarding", this.#limits.bodyTimeoutMs);
+      this.#setPaused(false);
       return;
     }
-    this.#enter("idle", limits.keepAliveTimeoutMs);
+    this.#enter("idle", this.#limits.keepAliveTimeoutMs);
     // A client that asks and does not read gets no further answers until it does: memory per connection stays bounded.
     if (this.#transport.unsent > 0) this.#awaitDrain();
     else if (this.#engine.buffered > 0) this.#takeAll(this.#engine.resume());
@@ -296,7 +379,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   #startLinger(): void {
     this.#phase = "lingering";
-    this.#lingerUntil = performance.now() + this.#service.limits.lingeringTimeMs;
+    this.#lingerUntil = performance.now() + this.#limits.lingeringTimeMs;
     this.#setPaused(false);
     this.#transport.shutdown();
     this.#linger();
@@ -305,12 +388,12 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #linger(): void {
     const left = this.#lingerUntil - performance.now();
     if (left <= 0) this.#transport.end();
-    else this.#enter("lingering", Math.min(left, this.#service.limits.lingeringTimeoutMs));
+    else this.#enter("lingering", Math.min(left, this.#limits.lingeringTimeoutMs));
   }
 
   #awaitDrain(): void {
     this.#unsentBefore = this.#transport.unsent;
-    this.#service.timers.set(this, this.#service.limits.sendTimeoutMs);
+    this.#service.timers.set(this, this.#limits.sendTimeoutMs);
   }
 
   /** `timeoutMs`: how long it may stay in this phase; 0: it is not the client whom we wait for. */
@@ -330,64 +413,19 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     if (this.#transport.unsent > 0) {
       // Slow is not stuck: bytes have left since the last look.
       if (this.#transport.unsent < this.#unsentBefore) return this.#awaitDrain();
-      this.#service.log.info(`${this.#peer()} does not read its response: closed`);
+      (this.#exchange ?? this.#unknown()).log("info", "client timed out (110: Connection timed out) while sending response to client");
       return this.#transport.abort();
     }
-    switch (this.#phase) {
-      case "head":
-      case "body":
-        // RFC 9110 15.5.9
-        this.#takeAndFlush(
-          this.#engine.refuse({
-            status: 408,
-            rule: "RFC 9110 15.5.9",
-            detail: `the ${this.#phase} of a request was not complete in time`,
-          }),
-        );
-        return;
-      default:
-        return this.#transport.end();
-    }
+    // A body that waits for its reader is not the client's delay.
+    if (this.#phase === "body" && this.#bodyPaused) return this.#enter("body", this.#limits.bodyTimeoutMs);
+    if (this.#phase !== "head" && this.#phase !== "body") return this.#transport.end();
+    const { resetTimedOut } = this.#limits;
+    // RFC 9110 15.5.9
+    const detail = `client timed out (110: Connection timed out) while reading client request ${this.#phase === "head" ? "headers" : "body"}`;
+    if (resetTimedOut) this.#transport.abort();
+    else this.#takeAndFlush(this.#engine.refuse({ status: 408, rule: "RFC 9110 15.5.9", detail }));
   }
-
-  #peer(): string {
-    const address = this.#transport.peerAddress;
-    return `client ${address === "" ? "on the Unix socket" : address}`;
-  }
-}
-
-/** The peer's address costs a system call, and files are served without it: asked for when somebody wants to know. */
-class ConnectionEnds implements Ends {
-  readonly #transport: Transport;
-  readonly localAddress: string;
-  readonly localPort: string;
-  readonly scheme = "http";
-  environ: Uint8Array | undefined = undefined;
-  #peerAddress: string | undefined = undefined;
-
-  constructor(transport: Transport, local: LocalEnd) {
-    this.#transport = transport;
-    this.localAddress = local.address;
-    this.localPort = local.port;
-  }
-
-  get peerAddress(): string {
-    this.#peerAddress ??= this.#transport.peerAddress;
-    return this.#peerAddress;
-  }
-
-  get peerPort(): number {
-    return this.#transport.peerPort;
-  }
-}
-
-/** Our end of a connection: a listening socket's address and port as text; a Unix socket's path and "". */
-export interface LocalEnd {
-  readonly address: string;
-  readonly port: string;
 }
 
 const pull = (sending: Sending): void => sending.pull();
 const nothing = new Uint8Array(0);
-const label = (exchange: Exchange | undefined): string =>
-  exchange === undefined ? "a refused request" : `${exchange.request.method} ${exchange.request.path}`;

@@ -1,5 +1,8 @@
 /** What the master tells a web worker when it starts it; plain data, sent as one message. */
 import type { Configuration } from "../config/configuration.ts";
+import type { ZonePlan } from "../web/plan.ts";
+
+export type { ZonePlan };
 
 /** A web worker's descriptors begin here, in this order: the counters' memory, then for each app its scoreboard and its link socket, then each zone's memory, then the listening sockets. */
 export const firstInherited = 3;
@@ -10,6 +13,8 @@ export interface WorkerPlan {
   readonly webWorker: number;
   readonly webWorkers: number;
   readonly configuration: Configuration;
+  /** Alicorn's. */
+  readonly version: string;
   /** In the order of the descriptors. */
   readonly apps: readonly AppLink[];
   readonly zones: readonly ZonePlan[];
@@ -30,14 +35,6 @@ export interface AppLink {
   readonly name: string;
   /** How long a request may wait for a free app worker, ms; 0: for ever. */
   readonly queueTimeoutMs: number;
-}
-
-/** Memory that web workers share (`limit_req_zone`, `proxy_cache_path` …). The master keeps it over a reload where name, kind and size are the same. */
-export interface ZonePlan {
-  readonly name: string;
-  /** What is in it: "limit_req $binary_remote_addr". */
-  readonly kind: string;
-  readonly sizeBytes: number;
 }
 
 export interface ListenerPlan {

@@ -4,7 +4,7 @@ import type { ServerEngine, StreamId } from "../http/engine.ts";
 import type { Body, Reply, Sink, Source } from "../http/message.ts";
 import type { Exchange } from "../web/exchange.ts";
 import { fileSource } from "../web/file_source.ts";
-import { attach } from "../web/pipeline.ts";
+import { filter } from "../web/pipeline.ts";
 import { dropBody } from "../web/reply.ts";
 
 /** Who is told what became of it. */
@@ -26,60 +26,99 @@ export class Sending implements Sink {
   readonly #engine: ServerEngine;
   readonly #stream: StreamId;
   readonly #owner: SendingOwner;
-  readonly status: number;
   bodyBytes = 0;
+  /** Of these, what the kernel has taken from a file: the transport never saw it. */
+  fileBytes = 0;
   /** All of it is with the engine. */
   ended = false;
   /** undefined: the body was given at once. */
   #source: Source | undefined;
   /** … or the kernel reads it. */
   #file: FileBody | undefined;
-  #out: Sink = this;
+  #trailers: Reply["trailers"];
   #pulling = false;
+  /** Bytes per second, and from which byte on; 0: as fast as the client reads. */
+  #rate = 0;
+  #rateAfter = 0;
+  #startedAt = 0;
+  #waiting: ReturnType<typeof setTimeout> | undefined;
 
-  /** `exchange` is undefined for the answer to what was no request. */
   constructor(
     engine: ServerEngine,
     stream: StreamId,
     owner: SendingOwner,
-    exchange: Exchange | undefined,
+    exchange: Exchange,
     reply: Reply,
   ) {
     this.#engine = engine;
     this.#stream = stream;
     this.#owner = owner;
-    if (exchange !== undefined) this.#out = attach(exchange, reply, this);
+    filter(exchange, reply);
     const { head, body } = reply;
-    this.status = head.status;
-    this.ended = body.kind === "empty" || !mayHaveBody(exchange?.request.method, head.status);
+    const { serverToken } = exchange.location;
+    if (serverToken !== undefined) head.server = serverToken;
+    this.#trailers = reply.trailers;
+    this.ended = (body.kind === "empty" && reply.tunnel === undefined) || !mayHaveBody(exchange.request.method, head.status);
     engine.sendHead(stream, head, this.ended, httpDateNow());
-    if (this.ended) dropBody(body, "a response without a body");
+    if (this.ended) {
+      dropBody(body, "a response without a body");
+      return;
+    }
+    if (exchange.rate > 0) this.#pace(exchange);
+    if (reply.tunnel !== undefined) this.#source = reply.tunnel.source;
     else this.#begin(body);
   }
 
+  #pace({ rate, rateAfter }: Exchange): void {
+    this.#rate = rate;
+    this.#rateAfter = rateAfter;
+    this.#startedAt = performance.now();
+  }
+
   #begin(body: Body): void {
-    if (body.kind === "bytes") this.#out.push(body.bytes, true);
+    if (body.kind === "bytes" && this.#rate === 0) this.push(body.bytes, true);
+    else if (body.kind === "bytes") this.#source = bytesSource(body.bytes);
     else if (body.kind === "stream") this.#source = body.source;
     else if (body.kind === "file") {
       // Nobody wants to see the bytes: the kernel takes them from the file.
-      if (this.#out === this && this.#engine.plainBody && this.#owner.sendFile !== undefined) this.#file = body;
+      if (this.#engine.plainBody && this.#owner.sendFile !== undefined) this.#file = body;
       else this.#source = fileSource(body);
     }
   }
 
   /** The transport has room: asks for the next piece, unless one is on its way. */
   pull(): void {
-    if (this.ended) return;
+    if (this.ended || this.#waiting !== undefined) return;
+    if (this.#rate > 0 && this.#waits()) return;
     if (this.#file !== undefined) this.#sendFile(this.#file);
     else if (this.#source !== undefined && !this.#pulling) {
       this.#pulling = true;
-      this.#source.pull(this.#out);
+      this.#source.pull(this);
     }
+  }
+
+  /** More has been sent than the rate allows so far: the next piece comes later. */
+  #waits(): boolean {
+    const early = this.bodyBytes - this.#rateAfter - ((performance.now() - this.#startedAt) * this.#rate) / 1000;
+    if (early < 0) return false;
+    const ms = Math.max((early * 1000) / this.#rate, 1) + pieceMs;
+    this.#waiting = setTimeout(() => {
+      this.#waiting = undefined;
+      this.pull();
+    }, ms);
+    return true;
+  }
+
+  /** How much may be given now. */
+  #allowance(most: number): number {
+    if (this.#rate === 0) return most;
+    const allowed = this.#rateAfter - this.bodyBytes + ((performance.now() - this.#startedAt) * this.#rate) / 1000;
+    return Math.max(Math.min(most, Math.ceil(allowed)), 1);
   }
 
   #sendFile({ file, offset, length }: FileBody): void {
     const left = length - this.bodyBytes;
-    const sent = this.#owner.sendFile?.(file.fd, offset + this.bodyBytes, Math.min(left, filePiece)) ?? 0;
+    const sent = this.#owner.sendFile?.(file.fd, offset + this.bodyBytes, Math.min(left, this.#allowance(filePiece))) ?? 0;
     // The transport may have found that the client is gone, and said so.
     if (this.ended) return;
     if (sent === 0) {
@@ -87,6 +126,7 @@ export class Sending implements Sink {
       return;
     }
     this.bodyBytes += sent;
+    this.fileBytes += sent;
     this.ended = sent === left;
     this.#engine.noteSent(this.#stream, sent, this.ended);
     if (this.ended) file.release();
@@ -97,8 +137,14 @@ export class Sending implements Sink {
     this.#pulling = false;
     this.bodyBytes += bytes.length;
     this.ended = last;
+    if (last && this.#trailers !== undefined) this.#sendTrailers(this.#trailers);
     this.#engine.sendData(this.#stream, bytes, last);
     this.#owner.onOutput();
+  }
+
+  #sendTrailers(trailers: NonNullable<Reply["trailers"]>): void {
+    const fields = trailers();
+    if (fields !== undefined) this.#engine.sendTrailers(this.#stream, fields);
   }
 
   fail(reason: string): void {
@@ -111,11 +157,28 @@ export class Sending implements Sink {
 
   /** The client is gone. */
   cancel(reason: string): void {
+    clearTimeout(this.#waiting);
     if (this.ended) return;
     this.ended = true;
     this.#source?.cancel(reason);
     this.#file?.file.release();
   }
+}
+
+/** A rate is kept to the tenth of a second: shorter pauses would be many, and each costs a turn of the loop. */
+const pieceMs = 100;
+
+/** Bytes as a source: at a rate, they leave in pieces. */
+function bytesSource(bytes: Uint8Array): Source {
+  let at = 0;
+  return {
+    pull(to) {
+      const piece = bytes.subarray(at, at + 4096);
+      at += piece.length;
+      to.push(piece, at === bytes.length);
+    },
+    cancel() {},
+  };
 }
 
 /** RFC 9110 6.4.1 */

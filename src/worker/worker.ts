@@ -2,18 +2,23 @@
 import { readFileSync, unlinkSync } from "node:fs";
 import { Dispatcher } from "../app/dispatch.ts";
 import { Link } from "../app/link.ts";
-import { type Log, makeLog } from "../base/log.ts";
+import type { ErrorLevel, ErrorLog } from "../base/error_log.ts";
+import { type Log, logLine, type LogLevel } from "../base/log.ts";
 import { Timers } from "../base/timers.ts";
-import { strictPolicy } from "../http/h1/policy.ts";
 import { H1Server } from "../http/h1/server.ts";
-import { LogFile } from "../net/log_file.ts";
 import { acceptOn, type Listener } from "../net/plain.ts";
-import type { Transport } from "../net/transport.ts";
+import type { Transport, TransportHandler } from "../net/transport.ts";
+import { Counters } from "../shm/counters.ts";
 import { Scoreboard } from "../shm/scoreboard.ts";
-import { accessLog } from "../web/modules/log.ts";
-import { Site } from "../web/site.ts";
-import { Connection, type LocalEnd } from "./connection.ts";
-import { inherited, type Leftovers, type WorkerOrder, type WorkerPlan } from "./plan.ts";
+import { makeErrorLog } from "../web/core/error_log.ts";
+import { mainDirectives } from "../web/core/main.ts";
+import type { Runtime } from "../web/module.ts";
+import { type Built, buildConfiguration, Site, type SiteAddress } from "../web/site.ts";
+import { ConnectionClient } from "./client.ts";
+import { Connection } from "./connection.ts";
+import { LogFiles } from "./log_files.ts";
+import { firstInherited, type Leftovers, type ListenerPlan, type WorkerOrder, type WorkerPlan } from "./plan.ts";
+import { ProxyPreface } from "./proxy_preface.ts";
 import type { Service } from "./service.ts";
 
 /** Of the connections at the limit, this share of idle ones makes room for new clients at once. */
@@ -39,43 +44,76 @@ export function runWebWorker(): void {
 
 class WebWorker {
   readonly #service: Service;
-  readonly #log: Log;
-  readonly #logs: readonly LogFile[];
+  readonly #log: ErrorLog;
+  readonly #files = new LogFiles();
   readonly #listeners: readonly Listener[];
   readonly #leftovers: Leftovers;
   #draining = false;
 
   constructor(plan: WorkerPlan) {
     this.#leftovers = plan.leftovers;
-    const errors = new LogFile(plan.errorLog, 2);
-    const access = plan.accessLog === undefined ? undefined : new LogFile(plan.accessLog, 1);
-    this.#logs = access === undefined ? [errors] : [errors, access];
-    this.#log = makeLog(plan.logLevel, (line) => errors.write(line));
+    const built = buildConfiguration(plan.configuration);
+    this.#log = this.#mainLog(built, plan);
     const timers = new Timers().start();
-    const board = new Scoreboard(inherited.board);
-    const { webWorker, secret, queueTimeoutMs } = plan;
-    const dispatcher = new Dispatcher({ board, webWorker, timers, log: this.#log, queueTimeoutMs });
-    acceptOn(inherited.link, (transport) => new Link(transport, dispatcher, secret, this.#log));
-    this.#service = {
-      site: new Site(plan.site, dispatcher),
+    const counters = new Counters(firstInherited);
+    const lane = counters.claim(process.pid);
+    let fd = firstInherited + 1;
+    const apps = new Map<string, Dispatcher>();
+    for (const { name, queueTimeoutMs } of plan.apps) {
+      const board = new Scoreboard(fd++);
+      const log = asLog(this.#log);
+      const dispatcher = new Dispatcher({ board, webWorker: plan.webWorker, timers, log, queueTimeoutMs });
+      acceptOn(fd++, (transport) => new Link(transport, dispatcher, plan.secret, log));
+      apps.set(name, dispatcher);
+    }
+    const zones = new Map(plan.zones.map(({ name }) => [name, fd++]));
+    const runtime: Runtime = {
+      webWorker: plan.webWorker,
       timers,
       log: this.#log,
-      access: access && accessLog((lines) => access.write(lines)),
-      limits: plan.limits,
-      connections: new Set(),
+      formatError,
+      serverToken: plan.configuration.file === "" ? "alicorn" : `alicorn/${plan.version}`,
+      counters,
+      lane,
+      app: (name) => found(apps.get(name), `app "${name}"`),
+      zone: (name) => found(zones.get(name), `zone "${name}"`),
+      logFile: (path) => this.#files.open(path),
     };
-    this.#listeners = plan.listeners.map((local, i) =>
-      acceptOn(inherited.firstListener + i, (transport) => this.#accept(transport, local)),
-    );
+    this.#service = { timers, log: this.#log, counters, lane, maxConnections: plan.connections, connections: new Set() };
+    const site = new Site(built, runtime);
+    if (plan.user !== undefined) dropPrivileges(plan.user);
+    this.#listeners = plan.listeners.map((listener, i) => this.#listen(fd + i, listener, site));
     process.send?.({ type: "serving" });
   }
 
-  #accept(transport: Transport, local: LocalEnd): Connection {
-    const { connections, limits } = this.#service;
-    const connection = new Connection(transport, new H1Server(strictPolicy), this.#service, local);
-    if (connections.size >= limits.connections) this.#makeRoom();
-    if (connections.size >= limits.connections) {
-      this.#log.warning(`${limits.connections} connections, all busy: a new one was closed`);
+  #mainLog({ main }: Built, { configuration }: WorkerPlan): ErrorLog {
+    const { error_log, error_log_style } = main.conf(mainDirectives);
+    const logs = error_log.length > 0 ? error_log : [{ to: configuration.errorLog, level: "error" as const }];
+    return makeErrorLog(logs, (path) => this.#files.open(path), error_log_style === "gunicorn" ? formatError : undefined);
+  }
+
+  #listen(fd: number, { key, local }: ListenerPlan, site: Site): Listener {
+    const address = found(site.addresses.get(key), `servers of ${key}`);
+    return acceptOn(fd, (transport) => {
+      const { counters, lane } = this.#service;
+      const acceptedAt = performance.now();
+      counters.add(lane, "accepted", 1);
+      counters.add(lane, "handled", 1);
+      counters.add(lane, "active", 1);
+      if (address.proxyProtocol)
+        return new ProxyPreface(transport, this.#service, (proxy) =>
+          this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy)),
+        );
+      return this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, undefined));
+    });
+  }
+
+  #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler {
+    const { connections, maxConnections } = this.#service;
+    const connection = new Connection(transport, new H1Server(address.policy), this.#service, address, client);
+    if (connections.size >= maxConnections) this.#makeRoom();
+    if (connections.size >= maxConnections) {
+      this.#log.log("alert", `${maxConnections} worker_connections are not enough, all are busy: a new one was closed`);
       // Not before the transport knows whom to tell that it is closed.
       queueMicrotask(() => transport.abort());
     }
@@ -85,8 +123,8 @@ class WebWorker {
 
   /** Closes the idle connections that have been open longest. */
   #makeRoom(): void {
-    const { connections, limits } = this.#service;
-    let wanted = Math.ceil(limits.connections / shedShare);
+    const { connections, maxConnections } = this.#service;
+    let wanted = Math.ceil(maxConnections / shedShare);
     for (const connection of [...connections]) {
       if (wanted === 0) break;
       if (!connection.idle) continue;
@@ -96,13 +134,14 @@ class WebWorker {
     }
   }
 
+  /** `withinMs`: what is not finished by then is cut off; 0: nothing is. */
   drain(withinMs: number): void {
     if (this.#draining) return;
     this.#draining = true;
     for (const listener of this.#listeners) listener.stop();
     for (const connection of [...this.#service.connections]) connection.retire();
     const leave = () => process.exit(0);
-    setTimeout(leave, withinMs);
+    if (withinMs > 0) setTimeout(leave, withinMs);
     const look = () => this.#service.connections.size === 0 && leave();
     setInterval(look, 20);
     look();
@@ -117,15 +156,44 @@ class WebWorker {
   }
 
   reopenLogs(): void {
-    for (const file of this.#logs) {
-      try {
-        file.reopen();
-      } catch (error) {
-        this.#log.error(`cannot reopen a log file: ${(error as Error).message}`);
-      }
-    }
+    for (const failure of this.#files.reopen()) this.#log.log("emerg", failure);
   }
 }
+
+function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`the master has not given us the ${what}`);
+  return value;
+}
+
+/** The directive `user`: the sockets and logs are open, no more rights are needed. */
+function dropPrivileges({ uid, gid, name }: NonNullable<WorkerPlan["user"]>): void {
+  process.setgid?.(gid);
+  process.initgroups?.(name, gid);
+  process.setuid?.(uid);
+}
+
+const gunicornLevels: Readonly<Record<ErrorLevel, LogLevel>> = {
+  emerg: "critical",
+  alert: "critical",
+  crit: "critical",
+  error: "error",
+  warn: "warning",
+  notice: "info",
+  info: "info",
+  debug: "debug",
+};
+
+/** `error_log_style gunicorn` */
+const formatError = (level: ErrorLevel, message: string): string =>
+  logLine(new Date(), process.pid, gunicornLevels[level], message);
+
+/** What the application's side logs into. */
+const asLog = (log: ErrorLog): Log => ({
+  debug: (message) => log.log("debug", message),
+  info: (message) => log.log("info", message),
+  warning: (message) => log.log("warn", message),
+  error: (message) => log.log("error", message),
+});
 
 function readFileOr(path: string, otherwise: string): string {
   try {
@@ -142,3 +210,4 @@ function removeFile(path: string): void {
     // Another web worker was faster.
   }
 }
+

@@ -1,0 +1,47 @@
+/** What a connection tells the requests on it about its two ends. */
+import type { Transport } from "../net/transport.ts";
+import type { Client, ProxyHeader } from "../web/exchange.ts";
+import type { LocalEnd } from "./plan.ts";
+
+let connections = 0;
+
+/** The peer's address costs a system call, and files are served without it: asked for when somebody wants to know. */
+export class ConnectionClient implements Client {
+  readonly #transport: Transport;
+  readonly #local: LocalEnd;
+  readonly number = ++connections;
+  requests = 0;
+  readonly acceptedAt: number;
+  readonly scheme = "http";
+  readonly proxy: ProxyHeader | undefined;
+  environ: Uint8Array | undefined = undefined;
+  #peerAddress: string | undefined = undefined;
+  #localAddress: string | undefined = undefined;
+
+  constructor(transport: Transport, local: LocalEnd, acceptedAt: number, proxy: ProxyHeader | undefined) {
+    this.#transport = transport;
+    this.#local = local;
+    this.acceptedAt = acceptedAt;
+    this.proxy = proxy;
+  }
+
+  get peerAddress(): string {
+    this.#peerAddress ??= this.#transport.peerAddress;
+    return this.#peerAddress;
+  }
+
+  get peerPort(): number {
+    return this.#transport.peerPort;
+  }
+
+  /** A socket that listens on all addresses: the one that the peer has chosen. */
+  get localAddress(): string {
+    const { address } = this.#local;
+    this.#localAddress ??= address === "0.0.0.0" || address === "::" ? this.#transport.localAddress : address;
+    return this.#localAddress;
+  }
+
+  get localPort(): string {
+    return this.#local.port;
+  }
+}
