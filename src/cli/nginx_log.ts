@@ -1,7 +1,7 @@
 /** The error log of the program itself. While it starts, what is grave goes to the terminal as well. */
 import { closeSync, openSync } from "node:fs";
 import { type ErrorLevel, type ErrorLog, errorLevels, nginxLine } from "../base/error_log.ts";
-import { errorText, redirect } from "../net/libc.ts";
+import { failureText, redirect } from "../net/libc.ts";
 import { LogFile } from "../net/log_file.ts";
 
 const rank = (level: ErrorLevel): number => errorLevels.indexOf(level);
@@ -73,11 +73,5 @@ export class ProgramLog implements ErrorLog {
 
 /** `open() "/x" failed (2: No such file or directory)` */
 export function openFailure(path: string, error: unknown): string {
-  return `open() "${path}" failed (${systemText(error)})`;
-}
-
-/** What the system says of a failed call of the runtime's. */
-export function systemText(error: unknown): string {
-  const errno = error instanceof Error && "errno" in error && typeof error.errno === "number" ? -error.errno : 0;
-  return errno > 0 ? errorText(errno) : String(error);
+  return `open() "${path}" failed (${failureText(error)})`;
 }

@@ -4,8 +4,9 @@ import { constants } from "node:os";
 import { ConfigError } from "../config/statement.ts";
 import { readInherited, variable } from "../master/inherited.ts";
 import { StartError } from "../master/plan.ts";
+import { failureText } from "../net/libc.ts";
 import { type LoadedPlan, loadPlan } from "./load.ts";
-import { openFailure, ProgramLog, systemText } from "./nginx_log.ts";
+import { openFailure, ProgramLog } from "./nginx_log.ts";
 import type { NginxOptions, SignalName } from "./nginx_options.ts";
 import { type NginxPaths, nginxPaths } from "./nginx_paths.ts";
 
@@ -66,7 +67,7 @@ function tell(name: SignalName, { plan }: LoadedPlan, log: ProgramLog): number {
     process.kill(Number(number), signals[name]);
     return 0;
   } catch (error) {
-    return failed(log, `kill(${number}, ${constants.signals[signals[name]]}) failed (${systemText(error)})`, "alert");
+    return failed(log, `kill(${number}, ${constants.signals[signals[name]]}) failed (${failureText(error)})`, "alert");
   }
 }
 

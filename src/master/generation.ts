@@ -5,6 +5,7 @@ import type { SharedMemories, ZoneMemory } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import type { Report } from "./report.ts";
 import { type Listening, localEnd, socketsFor } from "./sockets.ts";
+import { version } from "./version.ts";
 import { atMost } from "./waiting.ts";
 import { WebWorker } from "./web_workers.ts";
 
@@ -95,6 +96,7 @@ export class Generation {
         masterPid: process.pid,
       },
       user: plan.user,
+      version,
     };
   }
 

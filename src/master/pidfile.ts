@@ -1,6 +1,6 @@
 /** The pid file, as Gunicorn and Nginx write it: "PID\n". */
 import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
-import { errorText } from "../net/libc.ts";
+import { failureText } from "../net/libc.ts";
 import { StartError } from "./plan.ts";
 
 /** Throws StartError if the file names a process that is alive, and is not this one. */
@@ -28,7 +28,7 @@ function writeInPlace(path: string, text: string): void {
   try {
     writeFileSync(path, text, { mode: 0o644 });
   } catch (error) {
-    throw new StartError(`open() "${path}" failed (${errorText(-((error as { errno?: number }).errno ?? 0))})`);
+    throw new StartError(`open() "${path}" failed (${failureText(error)})`);
   }
 }
 

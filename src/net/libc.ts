@@ -20,6 +20,7 @@ const signatures = {
   setsid: { args: [], returns: "i32" },
   strerror: { args: ["i32"], returns: "cstring" },
   umask: { args: ["u32"], returns: "u32" },
+  initgroups: { args: ["ptr", "u32"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   ftruncate: { args: ["i32", "i64"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
@@ -59,6 +60,13 @@ export class SystemError extends Error {
 /** `98: Address already in use`, as Nginx ends its messages. */
 export function errorText(errno: number): string {
   return `${errno}: ${libc.strerror(errno)}`;
+}
+
+/** The same for an error that a call of the runtime's ended with. */
+export function failureText(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const errno = new Map(Object.entries(constants.errno)).get(code);
+  return errno === undefined ? String(error) : errorText(errno);
 }
 
 /** The result of a system call, if it is no error. */
@@ -256,6 +264,11 @@ export function socketName(address: Exclude<Address, { kind: "fd" }>): Uint8Arra
 
 export function closeFd(fd: number): void {
   libc.close(fd);
+}
+
+/** Takes the groups that the system's database gives to a user. Throws SystemError without the right to. */
+export function initGroups(user: string, gid: number): void {
+  checked("initgroups", libc.initgroups(Buffer.from(`${user}\0`), gid));
 }
 
 /** Runs `make` with this umask. */
