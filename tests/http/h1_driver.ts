@@ -79,21 +79,22 @@ function endData(state: State, mark: string): void {
   else if (mark === "") state.lines.push("data end");
 }
 
-/** `request GET /a?b=1 1.1 host "a" body 5 continue {Host: a} {…}` */
-export function describe({
-  method,
-  target,
-  path,
-  query,
-  version,
-  authority,
-  bodyLength,
-  expectsContinue,
-  headers,
-}: RequestHead): string {
+/** `request GET /a?b=1 1.1 path /a query b=1 host "a" body 5 continue {Host: a} {…} line "…" ignored "…"` */
+export function describe(head: RequestHead): string {
+  const { method, target, path, query, version, authority, bodyLength, expectsContinue, headers } = head;
   const where = query === "" ? `path ${path}` : `path ${path} query ${query}`;
   const body = bodyLength < 0 ? "chunked" : bodyLength;
-  return `request ${method} ${target} ${version / 10} ${where} host "${authority}" body ${body}${expectsContinue ? " continue" : ""} ${fields(headers)}`.trimEnd();
+  const odd = [
+    head.requestLine === `${method} ${target} HTTP/1.${version - 10}` ? "" : `line "${head.requestLine}"`,
+    ...head.ignoredLines.map((line) => `ignored "${line}"`),
+  ];
+  const parts = [
+    `request ${method} ${target} ${version / 10} ${where} host "${authority}" body ${body}`,
+    expectsContinue ? "continue" : "",
+    fields(headers),
+    ...odd,
+  ];
+  return parts.filter((part) => part !== "").join(" ");
 }
 
 function fields({ names, values }: Headers): string {

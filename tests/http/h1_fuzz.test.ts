@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { gunicornPolicy, type Policy, strictPolicy } from "../../src/http/h1/policy.ts";
+import { gunicornPolicy, headerLimits, nginxPolicy, type Policy, strictPolicy } from "../../src/http/h1/policy.ts";
 import { H1Server } from "../../src/http/h1/server.ts";
 import { splits, walk } from "./h1_driver.ts";
 
@@ -46,10 +46,17 @@ const policies: readonly Policy[] = [
     chunkExtensionsLimit: 6,
   },
   { ...gunicornPolicy, obsoleteFolding: true, fieldLimit: 24, fieldsLimit: 60, emptyLinesLimit: 3, shortBodies: false },
+  nginxPolicy,
+  { ...nginxPolicy, ignoreInvalidHeaders: "refuse", underscores: "keep", fieldCountLimit: 3 },
+  { ...nginxPolicy, ...headerLimits({ bufferSize: 16, largeCount: 2, largeSize: 24 }) },
+  { ...nginxPolicy, hostPolicy: (host) => (host === "a" ? { ...nginxPolicy, fieldsLimit: 80 } : nginxPolicy) },
 ];
 
 /** The bytes of the wire cases are the corpus; only their plain escapes are decoded here, the rest is noise and welcome. */
-const corpus = [...readFileSync(new URL("../wire/h1.txt", import.meta.url), "utf8").matchAll(/^> (?!EOF)(.*)$/gm)]
+const corpus = ["h1.txt", "h1_nginx.txt"]
+  .flatMap((file) => [
+    ...readFileSync(new URL(`../wire/${file}`, import.meta.url), "utf8").matchAll(/^> (?!EOF)(.*)$/gm),
+  ])
   .map(([, line = ""]) =>
     line.replaceAll("\\r", "\r").replaceAll("\\n", "\n").replaceAll("\\t", "\t").replaceAll("\\0", "\0"),
   )
@@ -59,6 +66,13 @@ const pieces = [
   "GET ",
   "POST ",
   "OPTIONS ",
+  "CONNECT a:1",
+  "foo://",
+  "  ",
+  " HTTP/1.10\n",
+  "Host: a\n",
+  "\n\n",
+  "a.b: c\r\n",
   "/",
   "*",
   "http://a/",

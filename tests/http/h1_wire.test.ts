@@ -1,7 +1,7 @@
-/** Runs tests/wire/h1.txt; its head explains the format. */
+/** Runs tests/wire/h1.txt, whose head explains the format, and tests/wire/h1_nginx.txt. */
 import { expect, describe as group, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { type Policy, strictPolicy } from "../../src/http/h1/policy.ts";
+import { nginxPolicy, type Policy, strictPolicy } from "../../src/http/h1/policy.ts";
 import { splits, walk } from "./h1_driver.ts";
 
 interface WireCase {
@@ -16,10 +16,17 @@ interface WireCase {
 const repeat = (line: string): string =>
   line.replace(/\\\{(.+?)\*(\d+)\}/g, (_, part: string, count: string) => part.repeat(Number(count)));
 
-const text = readFileSync(new URL("../wire/h1.txt", import.meta.url), "utf8");
-const cases = text.split(/^== /m).slice(1).map(parseCase);
+const cases = [...readCases("h1.txt", strictPolicy), ...readCases("h1_nginx.txt", nginxPolicy)];
 
-function parseCase(block: string): WireCase {
+function readCases(file: string, policy: Policy): WireCase[] {
+  const text = readFileSync(new URL(`../wire/${file}`, import.meta.url), "utf8");
+  return text
+    .split(/^== /m)
+    .slice(1)
+    .map((block) => parseCase(block, policy));
+}
+
+function parseCase(block: string, base: Policy): WireCase {
   const [name = "", ...lines] = block.split("\n");
   const marked = (mark: string) => lines.filter((line) => line.startsWith(mark)).map((line) => line.slice(mark.length));
   const sent = marked("> ");
@@ -32,7 +39,7 @@ function parseCase(block: string): WireCase {
   );
   return {
     name,
-    policy: parsePolicy(marked("policy: ")[0] ?? ""),
+    policy: parsePolicy(base, marked("policy: ")[0] ?? ""),
     bytes: new Uint8Array(bytes),
     ends: sent.includes("EOF"),
     expected: marked("< ").map(repeat),
@@ -49,8 +56,8 @@ function decode(line: string): string {
   });
 }
 
-function parsePolicy(line: string): Policy {
-  const policy: Record<string, unknown> = { ...strictPolicy };
+function parsePolicy(base: Policy, line: string): Policy {
+  const policy: Record<string, unknown> = { ...base };
   for (const pair of line.split(" ").filter((each) => each !== "")) {
     const [field = "", value = ""] = pair.split("=");
     const before = policy[field];
@@ -66,7 +73,7 @@ function parsePolicy(line: string): Policy {
 function shortened(lines: readonly string[], expected: readonly string[]): string[] {
   return lines.map((line, i) => {
     const wanted = expected[i] ?? "";
-    if (line.startsWith("request ") && !wanted.includes(" {")) return line.replace(/ \{.*$/s, "");
+    if (line.startsWith("request ") && !/ \{| line "/.test(wanted)) return line.replace(/ (?:\{|line ").*$/s, "");
     if (line.startsWith("refused ") && !wanted.includes(": ")) return line.replace(/: .*$/s, "");
     return line;
   });
@@ -95,6 +102,8 @@ for (const { name, policy, bytes, ends, expected } of cases) {
 }
 
 test("no name is used twice but for the sequels", () => {
-  const names = cases.map(({ name }) => name).filter((name) => !name.startsWith("…"));
+  const names = readCases("h1_nginx.txt", nginxPolicy)
+    .map(({ name }) => name)
+    .filter((name) => !name.startsWith("…"));
   expect(names.length).toBe(new Set(names).size);
 });

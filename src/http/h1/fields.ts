@@ -83,7 +83,7 @@ export class FieldsReader {
         this.position = at + 2;
         this.#takeValues(bytes, textFrom, at);
         if (bytes[at + 1] === lf) return this.#end(2);
-        if (this.policy.looseHead) return this.#refuseLoose(invalidLine(bytes, at, at + 1));
+        if (this.policy.looseHead) return this.#refuseLoose(invalidLine(bytes, at, at));
         return this.#refuse("RFC 9112 2.2", "bare CR at the beginning of a line");
       }
       if (first === lf && this.policy.looseHead && !this.#inTrailers) {

@@ -195,7 +195,8 @@ export class HeadReader {
   #checkMethod(): boolean {
     const policy = this.#policy;
     if (policy.foldMethodCase) this.#foldMethod();
-    if (policy.looseHead) return isUsualMethod(this.method) || /^[A-Z_-]+$/.test(this.method);
+    // CONNECT has a target of its own kind, which `loose_line.ts` reads.
+    if (policy.looseHead) return isUsualMethod(this.method) || /^(?!CONNECT$)[A-Z_-]+$/.test(this.method);
     // No registered method looks otherwise (RFC 9110 16.1.1's registry); lower case is a client's mistake or a probe.
     if (policy.unconventionalMethods || isUsualMethod(this.method) || /^[^a-z#]{3,20}$/.test(this.method)) return true;
     this.#refuse("RFC 9110 9.1", "unconventional method");

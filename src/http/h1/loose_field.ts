@@ -42,11 +42,12 @@ export function scanField(bytes: Buffer, at: number, bound: number): LooseField 
   while (i < bound && isBlank(bytes[i]!)) i++;
   const start = i;
   while (i < bound && bytes[i] !== cr && bytes[i] !== lf && bytes[i] !== 0) i++;
+  const stop = i;
   let end = i;
   while (end > start && isBlank(bytes[end - 1]!)) end--;
   while (i < bound && bytes[i] === cr) i++;
   if (i >= bound) return undefined;
-  if (bytes[i] !== lf) return i;
+  if (bytes[i] !== lf) return stop;
   return { nameEnd, start, end, next: i + 1, bareLf: bytes[i - 1] !== cr };
 }
 
@@ -57,7 +58,7 @@ export function invalidLine(bytes: Buffer, at: number, badAt: number): string {
 }
 
 export const longLine = (bytes: Buffer, at: number, to: number): string =>
-  `client sent too long header line: "${cut(bytes.latin1Slice(at, Math.max(at, to)))}..."${inHeaders}`;
+  `client sent too long header line: "${cut(bytes.latin1Slice(at, Math.max(at, to)).replace(/\r+$/, ""))}..."${inHeaders}`;
 
 // A line of the log has room for about this much of a client's text.
 const cut = (text: string): string => text.slice(0, 1748);

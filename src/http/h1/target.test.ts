@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { gunicornPolicy, strictPolicy } from "./policy.ts";
-import { isAuthority, parseTarget } from "./target.ts";
+import { isAuthority, isLooseAuthority, parseTarget } from "./target.ts";
 
 test("hosts and ports (RFC 3986 3.2.2, 3.2.3)", () => {
   const valid = [
@@ -82,4 +82,47 @@ test("forms that the policies treat alike", () => {
 test("user information is refused, or thrown away", () => {
   expect(parseTarget("http://u:p@a@b/", "GET", strictPolicy)).toHaveProperty("status", 400);
   expect(parseTarget("http://u:p@b/", "GET", gunicornPolicy)).toEqual({ path: "/", query: "", authority: "b" });
+});
+
+test("hosts and ports as Nginx takes them", () => {
+  const valid = [
+    "l",
+    "a.b.",
+    "a.b:",
+    "a.b.:80",
+    ".a",
+    "a_b~!$&'()*+,;=%",
+    "[::1]",
+    "[::1]:80",
+    "[x.y]",
+    "a:65535",
+    "127.0.0.1",
+  ];
+  for (const text of valid) expect([text, isLooseAuthority(text)]).toEqual([text, true]);
+  const invalid = [
+    "",
+    ".",
+    ".:80",
+    ":80",
+    "..a",
+    "a..b",
+    "a..",
+    "a:65536",
+    "a:1.2",
+    "a:1:2",
+    "a/b",
+    "a\\b",
+    "a@b",
+    "a b",
+    "a\x02",
+    "\xe9",
+    "[]",
+    "[::1",
+    "[a..b]",
+    "[::1].",
+    "[::1].:8",
+    "[/]",
+    "x[::1]",
+  ];
+  for (const text of invalid) expect([text, isLooseAuthority(text)]).toEqual([text, false]);
 });
