@@ -3,6 +3,8 @@ import type { Ends, RequestHead } from "../http/message.ts";
 
 /** What the web side has found out about a request beyond its head. */
 export interface EnvironFacts {
+  readonly method: string;
+  readonly query: string;
   /** The path, percent-decoded, in latin-1. */
   readonly path: string;
   readonly scheme: "http" | "https";
@@ -24,16 +26,16 @@ export function writeEnviron(
   to: TextWriter,
   request: RequestHead,
   ends: Ends,
-  { path, scheme, bodyLength }: EnvironFacts,
+  { method, path, query, scheme, bodyLength }: EnvironFacts,
 ): void {
   to.text("REQUEST_METHOD\n");
-  to.text(request.method);
+  to.text(method);
   to.text("\nRAW_URI\n");
   to.text(request.target);
   to.text("\nPATH_INFO\n");
   to.text(path);
   to.text("\nQUERY_STRING\n");
-  to.text(request.query);
+  to.text(query);
   to.text(protocols[request.version]);
   to.text(scheme === "http" ? "\nwsgi.url_scheme\nhttp" : "\nwsgi.url_scheme\nhttps");
   ends.environ ??= connectionEnviron(ends);

@@ -25,6 +25,10 @@ export class PlainTransport implements Transport {
     this.#socket = socket;
   }
 
+  get localAddress(): string {
+    return this.#socket.localAddress;
+  }
+
   get peerAddress(): string {
     return this.#socket.remoteAddress ?? "";
   }

@@ -27,6 +27,8 @@ export interface Transport {
   abort(): void;
   /** "127.0.0.1", "::1"; "" for a Unix socket. */
   readonly peerAddress: string;
+  /** Our end's address, which differs from the listening socket's where that listens on all. */
+  readonly localAddress: string;
   /** 0 for a Unix socket. */
   readonly peerPort: number;
 }

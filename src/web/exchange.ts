@@ -1,5 +1,6 @@
 /** One request and all that is known about it. */
 import type { ErrorLevel } from "../base/error_log.ts";
+import type { Headers } from "../http/headers.ts";
 import type { Ends, Reply, RequestHead, ResponseHead } from "../http/message.ts";
 import type { Location, Server } from "./pipeline.ts";
 import type { RequestBody } from "./request_body.ts";
@@ -74,6 +75,8 @@ export class Exchange {
   inErrorPage = false;
   /** What is sent, once it is known; its head's status is $status. */
   reply: Reply | undefined = undefined;
+  /** Fields that were sent behind the body. */
+  sentTrailers: Headers | undefined = undefined;
   /** Bytes sent so far: of the body, and with the head. */
   bodyBytesSent = 0;
   bytesSent = 0;

@@ -1,7 +1,28 @@
-/** The order in which filters see a reply, from the handler to the socket. */
-import { notModified } from "./modules/not_modified.ts";
-import { range } from "./modules/range.ts";
-import type { Filter } from "./pipeline.ts";
+/**
+ * The modules, in an order that one can read: within each phase handlers run in it, filters see a reply in it on its way from
+ * the handler to the socket. It is Nginx's.
+ */
+import type { Directives } from "./directive.ts";
+import type { Module } from "./module.ts";
+import { appModule } from "./modules/app.ts";
+import { coreModule } from "./modules/core.ts";
+import { filesModule } from "./modules/files.ts";
+import { logModule } from "./modules/log.ts";
+import { notModifiedModule } from "./modules/not_modified.ts";
+import { rangeModule } from "./modules/range.ts";
+import { rewriteModule } from "./modules/rewrite.ts";
 
-/** For files: what the client has already needs no ranges (RFC 9110 13.2.2: preconditions before Range). */
-export const staticFilters: readonly Filter[] = [notModified, range];
+export const modules: readonly Module<Directives>[] = [
+  // Variables of the request; no phase of its own.
+  coreModule,
+  // Phases: rewrite, preaccess, access, precontent.
+  rewriteModule,
+  // Content: who answers.
+  filesModule,
+  appModule,
+  // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
+  notModifiedModule,
+  rangeModule,
+  // Last: what has happened.
+  logModule,
+];

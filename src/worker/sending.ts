@@ -26,6 +26,7 @@ export class Sending implements Sink {
   readonly #engine: ServerEngine;
   readonly #stream: StreamId;
   readonly #owner: SendingOwner;
+  readonly #exchange: Exchange;
   bodyBytes = 0;
   /** Of these, what the kernel has taken from a file: the transport never saw it. */
   fileBytes = 0;
@@ -53,6 +54,7 @@ export class Sending implements Sink {
     this.#engine = engine;
     this.#stream = stream;
     this.#owner = owner;
+    this.#exchange = exchange;
     filter(exchange, reply);
     const { head, body } = reply;
     const { serverToken } = exchange.location;
@@ -144,7 +146,9 @@ export class Sending implements Sink {
 
   #sendTrailers(trailers: NonNullable<Reply["trailers"]>): void {
     const fields = trailers();
-    if (fields !== undefined) this.#engine.sendTrailers(this.#stream, fields);
+    if (fields === undefined) return;
+    this.#exchange.sentTrailers = fields;
+    this.#engine.sendTrailers(this.#stream, fields);
   }
 
   fail(reason: string): void {

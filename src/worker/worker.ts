@@ -6,6 +6,7 @@ import type { ErrorLevel, ErrorLog } from "../base/error_log.ts";
 import { type Log, logLine, type LogLevel } from "../base/log.ts";
 import { Timers } from "../base/timers.ts";
 import { H1Server } from "../http/h1/server.ts";
+import { initGroups } from "../net/libc.ts";
 import { acceptOn, type Listener } from "../net/plain.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
 import { Counters } from "../shm/counters.ts";
@@ -72,7 +73,7 @@ class WebWorker {
       timers,
       log: this.#log,
       formatError,
-      serverToken: plan.configuration.file === "" ? "alicorn" : `alicorn/${plan.version}`,
+      serverToken: `alicorn/${plan.version}`,
       counters,
       lane,
       app: (name) => found(apps.get(name), `app "${name}"`),
@@ -167,8 +168,8 @@ function found<T>(value: T | undefined, what: string): T {
 
 /** The directive `user`: the sockets and logs are open, no more rights are needed. */
 function dropPrivileges({ uid, gid, name }: NonNullable<WorkerPlan["user"]>): void {
+  initGroups(name, gid);
   process.setgid?.(gid);
-  process.initgroups?.(name, gid);
   process.setuid?.(uid);
 }
 

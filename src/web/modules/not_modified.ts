@@ -3,6 +3,8 @@ import { parseHttpDate } from "../../base/date.ts";
 import { Headers } from "../../http/headers.ts";
 import { emptyBody, type Reply, type RequestHead } from "../../http/message.ts";
 import { errorReply } from "../error_page.ts";
+import { choice, everywhere } from "../directive.ts";
+import { defineModule } from "../module.ts";
 import type { Filter } from "../pipeline.ts";
 import { replaceReply } from "../reply.ts";
 
@@ -14,13 +16,13 @@ export type IfModifiedSince = "exact" | "before";
 
 /** For replies with a validator whose content is at hand; others pass. */
 export function preconditions(ifModifiedSince: IfModifiedSince): Filter {
-  return ({ request }, reply) => {
-    if (!isConditional(request.headers) || reply.head.status !== 200 || reply.body.kind === "stream") return undefined;
-    if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+  return ({ request, parent }, reply) => {
+    if (parent !== undefined) return;
+    if (!isConditional(request.headers) || reply.head.status !== 200 || reply.body.kind === "stream") return;
+    if (request.method !== "GET" && request.method !== "HEAD") return;
     const verdict = judge(request, reply.head.headers, ifModifiedSince);
     if (verdict === 304) replaceReply(reply, notModifiedReply(reply.head.headers));
     else if (verdict === 412) replaceReply(reply, errorReply(412));
-    return undefined;
   };
 }
 
@@ -106,3 +108,15 @@ function notModifiedReply({ names, values }: Headers): Reply {
   }
   return { head: { status: 304, headers }, body: emptyBody };
 }
+
+export const notModifiedModule = defineModule({
+  name: "not_modified",
+  directives: {
+    if_modified_since: choice(["off", "exact", "before"], {
+      contexts: everywhere,
+      initial: "exact",
+      summary: "When a file counts as unchanged since a date: if it has just that date, or none after it.",
+    }),
+  },
+  compile: ({ if_modified_since }) => ({ filter: preconditions(if_modified_since) }),
+});

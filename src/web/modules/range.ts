@@ -4,28 +4,29 @@ import type { Headers } from "../../http/headers.ts";
 import { ownHeaders, type Reply } from "../../http/message.ts";
 import { type ByteRange, contentRange, lengthOf, multipartBody, type SliceableBody, sliceBody } from "../byteranges.ts";
 import { errorReply } from "../error_page.ts";
+import { defineModule } from "../module.ts";
 import type { Filter } from "../pipeline.ts";
 import { replaceReply } from "../reply.ts";
 
 // Readers of PDF files ask for a few dozen parts at once. More are more work than the whole (CVE-2011-3192).
 const maxRanges = 64;
 
-export const range: Filter = ({ request }, reply) => {
+export const range: Filter = ({ request, parent }, reply) => {
+  if (parent !== undefined) return;
   const asked = request.headers.get("range");
-  if (asked === undefined) return undefined;
+  if (asked === undefined) return;
   const { head, body } = reply;
   // RFC 9110 14.2: for GET alone, and where the whole would be the answer.
   if (request.method !== "GET" || head.status !== 200 || head.headers.get("accept-ranges") !== "bytes")
-    return undefined;
-  if ((body.kind !== "bytes" && body.kind !== "file") || !isCurrent(request.headers, head.headers)) return undefined;
+    return;
+  if ((body.kind !== "bytes" && body.kind !== "file") || !isCurrent(request.headers, head.headers)) return;
   const size = body.kind === "bytes" ? body.bytes.length : body.length;
   const ranges = parseRanges(asked, size);
-  if (ranges === "whole") return undefined;
+  if (ranges === "whole") return;
   const [first, second] = ranges;
   if (first === undefined) replaceReply(reply, errorReply(416, ["Content-Range", `bytes */${size}`]));
   else if (second === undefined) sendPart(reply, body, first, size);
   else sendParts(reply, body, ranges, size);
-  return undefined;
 };
 
 function sendPart(reply: Reply, body: SliceableBody, part: ByteRange, size: number): void {
@@ -102,3 +103,5 @@ function overlap(ranges: readonly ByteRange[]): boolean {
   const sorted = [...ranges].sort((a, b) => a.first - b.first);
   return sorted.some(({ first }, i) => first <= (sorted[i - 1]?.last ?? -1));
 }
+
+export const rangeModule = defineModule({ name: "range", directives: {}, compile: () => ({ filter: range }) });

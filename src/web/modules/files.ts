@@ -1,17 +1,21 @@
 /**
- * Content handler: files of a directory (`--static URL=DIR`).
+ * Our own: files of a directory as a web application wants them served (`files`; `--static URL=DIR`): compressed siblings, no
+ * dot files, no links out of the directory, contents kept in memory.
  *
  * Which URLs name a file: those whose path, normalised, leads to a regular file inside the directory, links resolved.
  * Names that begin with a dot are not served (`.git`, `.env`), except below `.well-known` (RFC 8615).
  * Lookups and reads are synchronous, as Nginx's are: a disk that is not in memory is waited for.
  */
 import { closeSync } from "node:fs";
+import { ConfigError } from "../../config/statement.ts";
 import type { Reply } from "../../http/message.ts";
 import { acceptedCodings, type Coding, codings } from "../content_coding.ts";
-import { errorReply, redirectReply } from "../error_page.ts";
+import { context, type Directive, duplicate, text } from "../directive.ts";
+import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import { type CacheEntry, FileCache } from "../file_cache.ts";
 import { type Absent, isUnchanged, liesWithin, openPath, realPath, statPath } from "../files.ts";
+import { defineModule } from "../module.ts";
 import { encodePath, encodeQuery } from "../path.ts";
 import type { Handler } from "../pipeline.ts";
 import { contentType, type Found, fileHeaders, Representation } from "../representation.ts";
@@ -271,5 +275,40 @@ class Directory {
 // which would make it a host, and `encodePath` leaves no backslash that a browser could take for a slash.
 function redirectToDirectory({ uri, request }: Exchange): Reply {
   const query = request.query === "" ? "" : `?${encodeQuery(request.query)}`;
-  return redirectReply(301, `${encodePath(uri)}/${query}`);
+  return errorReply(301, ["Location", `${encodePath(uri)}/${query}`]);
 }
+
+/** The location's path and the directory. */
+const filesRow: Directive<{ readonly prefix: string; readonly root: string } | undefined> = {
+  summary: "The directory whose files are served; where the location has a content handler too (`app_pass`), that one gets the rest.",
+  syntax: "directory",
+  contexts: context.location,
+  args: 1,
+  initial: undefined,
+  inherit: "never",
+  parse(statement, before, { block, setup }) {
+    if (before !== undefined) throw duplicate(statement);
+    const match = block.own("location match") as { readonly kind: string; readonly path?: string };
+    if (match.kind !== "prefix" || match.path === undefined)
+      throw new ConfigError('"files" needs a location that is a path', statement.at);
+    return { prefix: match.path, root: setup.path(statement.args[0] ?? "") };
+  },
+};
+
+export const filesModule = defineModule({
+  name: "files",
+  directives: {
+    files: filesRow,
+    files_cache_control: text({ contexts: context.location, initial: undefined, inherit: "never", summary: "The Cache-Control field of all of them." }),
+  },
+  compile({ files, files_cache_control }, { block }) {
+    if (files === undefined) return {};
+    const hasMore = block.own("app_pass") !== undefined;
+    const handler = staticFiles({
+      ...files,
+      fallThrough: hasMore,
+      ...(files_cache_control === undefined ? {} : { cacheControl: files_cache_control }),
+    });
+    return hasMore ? { precontent: handler } : { content: handler };
+  },
+});

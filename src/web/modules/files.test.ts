@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSyn
 import { bodyText, directoryOf, exchangeFor } from "../../../tests/support/exchange.ts";
 import { field, openBelow, serve } from "../../../tests/support/static.ts";
 import { FileCache, standardLimits } from "../file_cache.ts";
-import { staticFiles } from "./static.ts";
+import { staticFiles } from "./files.ts";
 
 const settledDate = new Date("2024-05-01T10:20:30.750Z");
 
