@@ -2,14 +2,17 @@
  * Going into the background. The runtime cannot fork, so the program starts itself once more, in a session of its own, and ends when
  * the other one serves; what goes wrong until then is said at the terminal, and is the exit code.
  */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { newSession, redirect } from "../net/libc.ts";
 
 /** Set for the one in the background. */
 const variable = "ALICORN_DAEMON";
 
-/** The command line that starts this program as it was started. */
-export const ownCommand = (): string[] => [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+/**
+ * The command line that starts this program as it was started. The system's copy of it, since the runtime's has links resolved: a
+ * path through a link that names another release by now shall lead there.
+ */
+export const ownCommand = (): string[] => readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
 
 /** Starts the one in the background, and waits until it serves or has failed. The exit code of the one in the foreground. */
 export async function startInBackground(): Promise<number> {

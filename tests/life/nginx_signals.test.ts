@@ -1,10 +1,10 @@
 /** Nginx's signals, and what they do to requests under way. */
 import { expect, test } from "bun:test";
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Load } from "../support/load.ts";
 import { answering, isAlive, NginxServer, refuses } from "../support/nginx_server.ts";
-import { Directory, until } from "../support/server.ts";
+import { Directory, root, until } from "../support/server.ts";
 import { ask, Client } from "../support/socket.ts";
 
 const one = (port: number) => answering(port, "one");
@@ -199,6 +199,15 @@ test("USR2, WINCH, QUIT: another program takes over, and no connection is refuse
   await load.stop();
   expect(onlyOk(load)).toEqual([[200], 0]);
   expect(server.log).not.toContain("[alert]");
+});
+
+test("the program is found where it was: a link in its path may name another release by now", async () => {
+  using releases = new Directory();
+  const link = join(releases.path, "current");
+  symlinkSync(root, link);
+  await using server = await NginxServer.start(one, join(link, "bin/nginx"));
+  const { after } = await upgrade(server);
+  expect(readFileSync(`/proc/${after}/cmdline`, "utf8")).toContain(link);
 });
 
 test("roll-back: HUP brings the old workers back, QUIT ends the new program", async () => {

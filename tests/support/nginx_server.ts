@@ -48,16 +48,17 @@ export class NginxServer implements AsyncDisposable {
   readonly port: number;
   readonly process: Subprocess;
 
-  private constructor(directory: Directory, port: number) {
+  private constructor(directory: Directory, port: number, program: string) {
     this.directory = directory;
     this.port = port;
-    this.process = Bun.spawn([nginx, ...this.args()], { stdio: ["ignore", "ignore", "ignore"] });
+    this.process = Bun.spawn([program, ...this.args()], { stdio: ["ignore", "ignore", "ignore"] });
   }
 
   /** Starts it, and waits for the pid file: connections wait in the kernel until a worker takes them. */
-  static async start(configuration: (port: number) => string, port = freePort()): Promise<NginxServer> {
+  static async start(configuration: (port: number) => string, program = nginx): Promise<NginxServer> {
+    const port = freePort();
     const directory = new Directory({ "nginx.conf": configuration(port) });
-    const server = new NginxServer(directory, port);
+    const server = new NginxServer(directory, port, program);
     let ended = false;
     void server.process.exited.then(() => {
       ended = true;
