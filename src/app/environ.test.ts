@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Headers } from "../http/headers.ts";
-import type { Ends, RequestHead, Version } from "../http/message.ts";
+import type { Ends, Version } from "../http/message.ts";
+import { CheckedRequest } from "../http/request.ts";
 import { type EnvironFacts, writeEnviron } from "./environ.ts";
 
 const ends: Ends = {
@@ -24,17 +25,11 @@ function environOf(
   } = {},
 ): Record<string, string> {
   const { at = ends, bodyLength = 0, version = 11, authority = "example.com", facts = {} } = options;
-  const request: RequestHead = {
-    method: "GET",
-    target: "/a%20b?x=1",
-    path: "/a%20b",
-    query: "x=1",
-    authority,
-    version,
-    headers: Headers.of(...fields),
-    bodyLength: options.sentLength ?? bodyLength,
-    expectsContinue: false,
-  };
+  const request = new CheckedRequest("GET", "/a%20b?x=1", version, Headers.of(...fields));
+  request.path = "/a%20b";
+  request.query = "x=1";
+  request.authority = authority;
+  request.bodyLength = options.sentLength ?? bodyLength;
   let text = "";
   const to = {
     text: (piece: string) => {

@@ -1,16 +1,17 @@
 /** From a configuration file to a plan. */
 import { availableParallelism } from "node:os";
-import { isAbsolute, join } from "node:path";
-import { formatAddress, parseAddress } from "../base/address.ts";
-import { type ErrorLevel, errorLevels } from "../base/error_log.ts";
+import { join, resolve } from "node:path";
+import type { ErrorLevel } from "../base/error_log.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { systemFiles } from "../config/files.ts";
 import { type ConfigFile, parseFile, parseParameters } from "../config/parser.ts";
-import type { Statement } from "../config/statement.ts";
-import { type ListenPlan, type Plan, StartError } from "../master/plan.ts";
+import { type AppPlan, type Plan, StartError } from "../master/plan.ts";
+import { buildConfiguration } from "../web/site.ts";
+import { type AppSummary, type Summary, summarise } from "../web/summary.ts";
 import type { UserPlan } from "../worker/plan.ts";
 import { defaultPidFile } from "./nginx_paths.ts";
+import { findPython } from "./python.ts";
 import { findUser, nobody } from "./users.ts";
 
 export interface LoadOptions {
@@ -49,53 +50,57 @@ export function loadConfiguration({ file, prefix, errorLog, globals }: LoadOptio
 /** Reads and compiles a configuration. Throws ConfigError or StartError. */
 export async function loadPlan(options: LoadOptions): Promise<LoadedPlan> {
   const { configuration, files } = loadConfiguration(options);
-  const all = configuration.statements.flatMap(withInner);
-  const value = (name: string) => all.find((each) => each.name === name)?.args;
-  const path = (text: string) => (isAbsolute(text) ? text : join(options.prefix, text));
-  const log = value("error_log");
-  const level = log?.[1] ?? "error";
-  const errorLevel = errorLevels.find((each) => each === level) ?? "error";
-  const listens = all.filter(({ name }) => name === "listen").map(({ args }) => listenPlan(args[0] ?? ""));
-  const user = resolveUser(value("user"));
+  const loaded = planOf(configuration);
+  return { ...loaded, files };
+}
+
+/** Understands a configuration. Throws ConfigError or StartError. */
+export function planOf(configuration: Configuration): Omit<LoadedPlan, "files"> {
+  const { main, setup, servers } = buildConfiguration(configuration);
+  const summary = summarise({ main, setup, servers });
+  const user = resolveUser(summary.user);
+  const log = summary.errorLogs.find(({ to }) => typeof to === "string");
+  const errorLevel = log?.level ?? "error";
   return {
     plan: {
       configuration,
-      listens: [...new Map(listens.map((each) => [each.key, each])).values()],
-      webWorkers: Math.min(Number(value("worker_processes")?.[0] ?? 1) || availableParallelism(), 16),
-      apps: [],
-      zones: [],
-      connections: Number(value("worker_connections")?.[0] ?? 512),
-      fileLimit: undefined,
-      shutdownTimeoutMs: Number(/^(\d+)s?$/.exec(value("worker_shutdown_timeout")?.[0] ?? "")?.[1] ?? 0) * 1000,
+      listens: summary.listens,
+      webWorkers: Math.min(
+        summary.workerProcesses === "auto" ? availableParallelism() : summary.workerProcesses,
+        mostWebWorkers,
+      ),
+      apps: summary.apps.map((app) => appPlan(app, configuration.prefix)),
+      zones: summary.zones,
+      connections: summary.connections,
+      fileLimit: summary.fileLimit,
+      shutdownTimeoutMs: summary.shutdownTimeoutMs,
       user: user.plan,
-      errorLog: log?.[0] === undefined ? options.errorLog : log[0] === "stderr" ? "-" : path(log[0]),
+      errorLog: typeof log?.to === "string" ? log.to : configuration.errorLog,
       logLevel: appLevels[errorLevel],
-      pidFile: path(value("pid")?.[0] ?? defaultPidFile),
+      pidFile: summary.pidFile ?? join(configuration.prefix, defaultPidFile),
     },
     errorLevel,
-    daemon: value("daemon")?.[0] !== "off",
-    warnings: user.warning === undefined ? [] : [user.warning],
-    files,
+    daemon: summary.daemon,
+    warnings: user.warning === undefined ? summary.warnings : [...summary.warnings, user.warning],
   };
 }
 
-const withInner = (statement: Statement): Statement[] => [statement, ...(statement.block ?? []).flatMap(withInner)];
+/** The scoreboard's bound. */
+const mostWebWorkers = 16;
+/** More workers than this are a decision that the user makes, not the number of cores. */
+const mostByDefault = 4;
 
-function listenPlan(text: string): ListenPlan {
-  const bare = text.replace(/^\*/, "0.0.0.0");
-  const address = parseAddress(/^\d+$/.test(bare) ? `0.0.0.0:${bare}` : bare, 80);
-  if (typeof address === "string") throw new StartError(address);
+function appPlan({ name, settings }: AppSummary, prefix: string): AppPlan {
+  const { module, python, workers, "env@app": env, ...rest } = settings;
+  const chdir = resolve(prefix, settings.chdir ?? ".");
   return {
-    key: formatAddress(address).replace(/^0\.0\.0\.0/, "*"),
-    address,
-    backlog: 511,
-    reusePort: true,
-    ipv6Only: true,
-    receiveBuffer: undefined,
-    sendBuffer: undefined,
-    fastOpen: undefined,
-    deferred: false,
-    keepAlive: undefined,
+    ...rest,
+    name,
+    app: module ?? "",
+    python: findPython(python, chdir, process.env),
+    chdir,
+    env,
+    workers: workers ?? Math.min(availableParallelism(), mostByDefault),
   };
 }
 
@@ -112,7 +117,7 @@ const appLevels: Readonly<Record<ErrorLevel, LogLevel>> = {
 };
 
 /** Only root can let its workers be somebody else. `given`: the directive's words. Throws StartError for a user that does not exist. */
-export function resolveUser(given: readonly string[] | undefined): {
+export function resolveUser(given: Summary["user"]): {
   readonly plan: UserPlan | undefined;
   readonly warning: string | undefined;
 } {
@@ -121,8 +126,7 @@ export function resolveUser(given: readonly string[] | undefined): {
       'the "user" directive makes sense only if the master process runs with super-user privileges, ignored';
     return { plan: undefined, warning: given === undefined ? undefined : warning };
   }
-  const [name, group] = given ?? [];
-  const plan = name === undefined ? nobody() : findUser(name, group);
+  const plan = given === undefined ? nobody() : findUser(given.name, given.group);
   if (typeof plan === "string") throw new StartError(plan);
   return { plan, warning: undefined };
 }

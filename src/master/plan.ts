@@ -1,8 +1,10 @@
 /** All that a command line and a configuration ask for; what the master carries out. */
-import type { Address } from "../base/address.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Configuration } from "../config/configuration.ts";
-import type { UserPlan, ZonePlan } from "../worker/plan.ts";
+import type { ListenPlan, ZonePlan } from "../web/plan.ts";
+import type { UserPlan } from "../worker/plan.ts";
+
+export type { ListenPlan };
 
 /** A Python application and how it is run. Names and meanings are those of Gunicorn's settings; times in seconds. */
 export interface AppPlan {
@@ -24,27 +26,6 @@ export interface AppPlan {
   readonly max_requests_jitter: number;
   readonly preload: boolean;
   readonly reload: boolean;
-}
-
-/** One address to listen on, and how (the directive `listen`). */
-export interface ListenPlan {
-  /** What the configuration's servers are found by: "127.0.0.1:8000", "*:80", "[::]:80", "unix:/run/x.sock". */
-  readonly key: string;
-  readonly address: Address;
-  readonly backlog: number;
-  /** One socket per web worker (SO_REUSEPORT), so that the kernel spreads connections evenly; else one for all. */
-  readonly reusePort: boolean;
-  /** IPV6_V6ONLY; means nothing for others. */
-  readonly ipv6Only: boolean;
-  /** SO_RCVBUF, SO_SNDBUF, bytes. */
-  readonly receiveBuffer: number | undefined;
-  readonly sendBuffer: number | undefined;
-  /** TCP_FASTOPEN's queue. */
-  readonly fastOpen: number | undefined;
-  /** TCP_DEFER_ACCEPT. */
-  readonly deferred: boolean;
-  /** SO_KEEPALIVE: off, on, or TCP_KEEPIDLE, TCP_KEEPINTVL (s), TCP_KEEPCNT. */
-  readonly keepAlive: boolean | { readonly idle?: number; readonly interval?: number; readonly count?: number } | undefined;
 }
 
 export interface Plan {

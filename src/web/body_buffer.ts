@@ -61,14 +61,16 @@ export class BodyBuffer implements RequestBody, Source {
   push(bytes: Uint8Array, last: boolean): void {
     this.received += bytes.length;
     const most = this.#limits?.maxBodyBytes ?? 0;
-    if (most > 0 && this.received > most) return this.fail(413, `client intended to send too large chunked body: ${this.received} bytes`);
+    if (most > 0 && this.received > most)
+      return this.fail(413, `client intended to send too large chunked body: ${this.received} bytes`);
     if (this.#state === "reading") this.#keep(bytes, last);
     else if (this.#state === "streaming") this.#pass(bytes, last);
   }
 
   #keep(bytes: Uint8Array, last: boolean): void {
     const { bodyBufferBytes = 0, bodyInFile = "off" } = this.#limits ?? {};
-    if (this.#fd < 0 && (bodyInFile !== "off" || this.#length + bytes.length > bodyBufferBytes)) this.#toFile(bodyInFile !== "off");
+    if (this.#fd < 0 && (bodyInFile !== "off" || this.#length + bytes.length > bodyBufferBytes))
+      this.#toFile(bodyInFile !== "off");
     // A body that comes in one piece is passed on as it is; what has to wait for more is copied, so that it does not hold a whole read.
     if (this.#fd >= 0) writeSync(this.#fd, bytes);
     else if (bytes.length > 0) this.#pieces.push(last && this.#length === 0 ? bytes : new Uint8Array(bytes));

@@ -105,7 +105,11 @@ export class Compiler {
       errorPage: compileErrorPages(errors),
       limits: clientLimits(block.conf(limitDirectives), http.client_header_timeout),
       errorLog: this.#errorLog(block),
-      redirects: { absolute: errors.absolute_redirect, serverName: errors.server_name_in_redirect, port: errors.port_in_redirect },
+      redirects: {
+        absolute: errors.absolute_redirect,
+        serverName: errors.server_name_in_redirect,
+        port: errors.port_in_redirect,
+      },
       contentType: contentTypes(block.conf(typeDirectives)),
       serverToken: errors.server_tokens === "off" ? "alicorn" : this.#runtime.serverToken,
       except:
@@ -119,7 +123,11 @@ export class Compiler {
   #errorLog(block: Block): Location["errorLog"] {
     const confs = block.conf(mainDirectives).error_log;
     if (confs.length === 0) return this.#runtime.log;
-    return makeErrorLog(confs, (path) => this.#runtime.logFile(path), this.#style === "gunicorn" ? this.#runtime.formatError : undefined);
+    return makeErrorLog(
+      confs,
+      (path) => this.#runtime.logFile(path),
+      this.#style === "gunicorn" ? this.#runtime.formatError : undefined,
+    );
   }
 }
 
@@ -134,7 +142,8 @@ function content(parts: readonly Parts[]): Handler[] {
 
 function nameOf(block: Block): string {
   const match = block.own("location match") as LocationMatch | undefined;
-  if (match === undefined) return block.parent === undefined || block.kind === context.server ? "" : nameOf(block.parent);
+  if (match === undefined)
+    return block.parent === undefined || block.kind === context.server ? "" : nameOf(block.parent);
   if (match.kind === "named") return `@${match.name}`;
   return match.kind === "regex" ? match.pattern.source : match.path;
 }

@@ -73,14 +73,19 @@ export type Conf<D extends Directives> = { readonly [Name in keyof D]: D[Name] e
 
 type Row<V> = Omit<Directive<V>, "args" | "parse" | "syntax"> & { readonly syntax?: string };
 
-export const duplicate = ({ name, at }: Statement): ConfigError => new ConfigError(`"${name}" directive is duplicate`, at);
+export const duplicate = ({ name, at }: Statement): ConfigError =>
+  new ConfigError(`"${name}" directive is duplicate`, at);
 export const invalidValue = ({ name, at }: Statement, value: string | undefined): ConfigError =>
   new ConfigError(`invalid value "${value ?? ""}" in "${name}" directive`, at);
 export const invalidParameter = ({ at }: { readonly at: Place }, text: string): ConfigError =>
   new ConfigError(`invalid parameter "${text}"`, at);
 
 /** A row with one argument that may be given once. */
-function single<V>(row: Row<V>, syntax: string, parse: (text: string, statement: Statement, at: Parsing) => V): Directive<V> {
+function single<V>(
+  row: Row<V>,
+  syntax: string,
+  parse: (text: string, statement: Statement, at: Parsing) => V,
+): Directive<V> {
   return {
     syntax,
     ...row,

@@ -7,8 +7,12 @@ import type { Location } from "./pipeline.ts";
 /** A location with its place in the order of things. */
 export interface LocationEntry {
   readonly match:
-    | { readonly kind: "exact" | "prefix"; readonly path: string; /** `^~` */ readonly beforeRegex: boolean }
-    | { readonly kind: "regex"; readonly pattern: Pattern; captured(exchange: Exchange, found: readonly (string | undefined)[]): void };
+    | { readonly kind: "exact" | "prefix"; readonly path: string /** `^~` */; readonly beforeRegex: boolean }
+    | {
+        readonly kind: "regex";
+        readonly pattern: Pattern;
+        captured(exchange: Exchange, found: readonly (string | undefined)[]): void;
+      };
   readonly location: Location;
   readonly inner: Locations | undefined;
   /** What a request gets that lacks the slash at the end of `path`. */

@@ -22,7 +22,8 @@ export function normalizePath(rawPath: string, mergesSlashes = true): string | u
   for (let i = 0; i < rawPath.length; i++) {
     const code = rawPath.charCodeAt(i);
     if (code === nul) return undefined;
-    if (code === percent || (before === slash && (code === slash || code === dot))) return normalizeSlowly(rawPath, mergesSlashes);
+    if (code === percent || (before === slash && (code === slash || code === dot)))
+      return normalizeSlowly(rawPath, mergesSlashes);
     before = code;
   }
   return rawPath;

@@ -5,9 +5,9 @@
  */
 import type { ErrorLog } from "../base/error_log.ts";
 import { ownHeaders, type Reply } from "../http/message.ts";
+import type { Documents } from "./documents.ts";
 import { errorReply, wireStatus } from "./error_page.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Documents } from "./documents.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { RedirectConf } from "./redirect.ts";
 
@@ -173,7 +173,12 @@ function finished(exchange: Exchange, reply: Reply): Reply {
 function jump(exchange: Exchange, to: Jump): Answer {
   exchange.jumpsLeft--;
   if (exchange.jumpsLeft < 0) {
-    const doing = to.to === "location" ? "processing" : to.to === "uri" ? "internally redirecting to" : "redirect to named location";
+    const doing =
+      to.to === "location"
+        ? "processing"
+        : to.to === "uri"
+          ? "internally redirecting to"
+          : "redirect to named location";
     const where = to.to === "location" ? exchange.uri : to.to === "uri" ? to.uri : `@${to.name}`;
     exchange.log("error", `rewrite or internal redirection cycle while ${doing} "${where}"`);
     // Another error page would only go round once more.

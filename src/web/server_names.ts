@@ -9,7 +9,11 @@ export type ServerName =
   | { readonly kind: "head"; readonly suffix: string }
   /** `www.example.*`: "www.example." */
   | { readonly kind: "tail"; readonly prefix: string }
-  | { readonly kind: "regex"; readonly pattern: Pattern; captured(exchange: Exchange, found: readonly (string | undefined)[]): void };
+  | {
+      readonly kind: "regex";
+      readonly pattern: Pattern;
+      captured(exchange: Exchange, found: readonly (string | undefined)[]): void;
+    };
 
 /** V: what a name leads to. The first server that claims a name keeps it. */
 export class ServerNames<V> {
@@ -36,7 +40,10 @@ export class ServerNames<V> {
   }
 
   /** `host`: lower case, without port. `regex`: told of the match, if an expression decided. */
-  find(host: string, regex: (name: Extract<ServerName, { kind: "regex" }>, found: readonly (string | undefined)[]) => void): V | undefined {
+  find(
+    host: string,
+    regex: (name: Extract<ServerName, { kind: "regex" }>, found: readonly (string | undefined)[]) => void,
+  ): V | undefined {
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
     if (this.#heads.size > 0) {

@@ -65,7 +65,16 @@ export function buildConfiguration(configuration: Configuration): Built {
 const usual = (): ListenConf => {
   const port = process.getuid?.() === 0 ? 80 : 8000;
   const address = { kind: "tcp", family: 4, host: "0.0.0.0", port } as const;
-  return { address, key: `*:${port}`, isDefault: false, ssl: false, http2: false, proxyProtocol: false, options: undefined, at: { file: "", line: 0 } };
+  return {
+    address,
+    key: `*:${port}`,
+    isDefault: false,
+    ssl: false,
+    http2: false,
+    proxyProtocol: false,
+    options: undefined,
+    at: { file: "", line: 0 },
+  };
 };
 
 const listensOf = (server: Block): readonly ListenConf[] => {
@@ -98,7 +107,8 @@ const defaultOf = ({ servers }: AddressServers): Block => {
 function checkAddresses(servers: readonly Block[], setup: Setup): void {
   for (const [key, { servers: here }] of byAddress(servers)) {
     const defaults = here.filter(({ listen }) => listen.isDefault);
-    if (defaults[1] !== undefined) throw new ConfigError(`a duplicate default server for ${key}`, defaults[1].listen.at);
+    if (defaults[1] !== undefined)
+      throw new ConfigError(`a duplicate default server for ${key}`, defaults[1].listen.at);
     const options = here.filter(({ listen }) => listen.options !== undefined);
     if (options[1] !== undefined) throw new ConfigError(`duplicate listen options for ${key}`, options[1].listen.at);
     const names = new ServerNames<Block>();

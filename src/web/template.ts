@@ -13,6 +13,7 @@ export class Template {
   /** Its value, if that is always the same. */
   readonly constant: string | undefined;
   readonly #parts: readonly Part[];
+  #change: ((value: string | undefined) => string) | undefined;
   /** Its value for a request: "" for variables without a value. */
   value: (exchange: Exchange) => string;
 
@@ -22,7 +23,8 @@ export class Template {
     this.at = at;
     this.#parts = split(text, at);
     const [first] = this.#parts;
-    this.constant = first === undefined ? "" : this.#parts.length === 1 && typeof first === "string" ? first : undefined;
+    this.constant =
+      first === undefined ? "" : this.#parts.length === 1 && typeof first === "string" ? first : undefined;
     const { constant } = this;
     this.value =
       constant === undefined
@@ -30,6 +32,11 @@ export class Template {
             throw new Error(`"${text}" is used before its variables are known`);
           }
         : () => constant;
+  }
+
+  /** The values of its variables pass through `change` (escapes). Call it before `resolve`. */
+  mapValues(change: (value: string | undefined) => string): void {
+    this.#change = change;
   }
 
   /** Does it use the last regular expression's captures? */
@@ -45,7 +52,12 @@ export class Template {
       if ("capture" in part) return (exchange) => exchange.captures?.[part.capture];
       return variables.reader(part.variable, this.at);
     });
-    this.value = joined(gets);
+    const change = this.#change;
+    this.value = joined(
+      change === undefined
+        ? gets
+        : gets.map((get) => (typeof get === "string" ? get : (exchange: Exchange) => change(get(exchange)))),
+    );
   }
 }
 
@@ -53,7 +65,8 @@ export class Template {
 function joined(parts: readonly (string | Get)[]): (exchange: Exchange) => string {
   const [a, b] = parts;
   if (parts.length === 1 && typeof a === "function") return (exchange) => a(exchange) ?? "";
-  if (parts.length === 2 && typeof a === "string" && typeof b === "function") return (exchange) => a + (b(exchange) ?? "");
+  if (parts.length === 2 && typeof a === "string" && typeof b === "function")
+    return (exchange) => a + (b(exchange) ?? "");
   return (exchange) => {
     let text = "";
     for (const part of parts) text += typeof part === "string" ? part : (part(exchange) ?? "");
@@ -86,6 +99,9 @@ function split(text: string, at: Place): Part[] {
 
 function malformed(rest: string, at: Place): ConfigError {
   if (rest.startsWith("${") && nameCharacters.test(rest[2] ?? ""))
-    return new ConfigError(`the closing bracket in "${/^\$\{[A-Za-z0-9_]*/.exec(rest)?.[0].slice(2)}" variable is missing`, at);
+    return new ConfigError(
+      `the closing bracket in "${/^\$\{[A-Za-z0-9_]*/.exec(rest)?.[0].slice(2)}" variable is missing`,
+      at,
+    );
   return new ConfigError("invalid variable name", at);
 }

@@ -29,7 +29,17 @@ const maxDiscarded = 256 * 1024;
  * discarding: the response has left, the body has not ended · lingering: all is said, the peer may still be sending
  * (RFC 9112 9.6) · closed
  */
-type Phase = "new" | "idle" | "head" | "body" | "answering" | "sending" | "tunnel" | "discarding" | "lingering" | "closed";
+type Phase =
+  | "new"
+  | "idle"
+  | "head"
+  | "body"
+  | "answering"
+  | "sending"
+  | "tunnel"
+  | "discarding"
+  | "lingering"
+  | "closed";
 
 export class Connection implements TransportHandler, Timed, Flushable, SendingOwner, BodyOwner, Wire {
   readonly #transport: Transport;
@@ -132,7 +142,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   #takeAll(events: readonly EngineEvent[]): void {
     for (let i = 0; i < events.length; i++) this.#take(events[i]!);
-    if (this.idle && this.#engine.headBegun) this.#enter("head", this.#address.defaultServer.root.limits.headerTimeoutMs);
+    if (this.idle && this.#engine.headBegun)
+      this.#enter("head", this.#address.defaultServer.root.limits.headerTimeoutMs);
     this.#setPaused(this.#bodyPaused || this.#engine.buffered > maxBuffered);
   }
 
@@ -141,7 +152,9 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       case "request":
         return this.#serve(event.stream, event.head, event.end);
       case "data":
-        return this.#tunnel === undefined ? this.#receiveBody(event.bytes, event.end) : this.#tunnelled(event.bytes, event.end);
+        return this.#tunnel === undefined
+          ? this.#receiveBody(event.bytes, event.end)
+          : this.#tunnelled(event.bytes, event.end);
       case "trailers":
         return this.#receiveBody(nothing, true);
       case "refused":
@@ -244,7 +257,11 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     const exchange = this.#open(stream, head ?? unknownHead);
     exchange.log("info", `${detail} (${rule})`);
     const found = refuse(exchange, status);
-    if (found instanceof Promise) found.then((later) => this.#replyLater(exchange, later), (error) => this.#fail(exchange, error));
+    if (found instanceof Promise)
+      found.then(
+        (later) => this.#replyLater(exchange, later),
+        (error) => this.#fail(exchange, error),
+      );
     else this.#reply(exchange, found);
   }
 
@@ -261,7 +278,11 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     }
     if (this.#sending !== undefined) return this.onBroken("an internal error");
     const found = refuse(exchange, status);
-    if (found instanceof Promise) found.then((later) => this.#replyLater(exchange, later), () => this.#transport.abort());
+    if (found instanceof Promise)
+      found.then(
+        (later) => this.#replyLater(exchange, later),
+        () => this.#transport.abort(),
+      );
     else this.#reply(exchange, found);
   }
 
@@ -413,7 +434,10 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     if (this.#transport.unsent > 0) {
       // Slow is not stuck: bytes have left since the last look.
       if (this.#transport.unsent < this.#unsentBefore) return this.#awaitDrain();
-      (this.#exchange ?? this.#unknown()).log("info", "client timed out (110: Connection timed out) while sending response to client");
+      (this.#exchange ?? this.#unknown()).log(
+        "info",
+        "client timed out (110: Connection timed out) while sending response to client",
+      );
       return this.#transport.abort();
     }
     // A body that waits for its reader is not the client's delay.

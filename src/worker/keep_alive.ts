@@ -14,6 +14,7 @@ export function mayFollow(exchange: Exchange, limits: ClientLimits): boolean {
 function isDisabled({ method, request }: Exchange, disabled: readonly string[]): boolean {
   const agent = request.headers.get("user-agent");
   if (agent === undefined) return false;
-  if (method === "POST" && disabled.includes("msie6") && /MSIE [1-6]\./.test(agent) && !agent.includes("Opera")) return true;
+  if (method === "POST" && disabled.includes("msie6") && /MSIE [1-6]\./.test(agent) && !agent.includes("Opera"))
+    return true;
   return disabled.includes("safari") && /Macintosh.* Safari\//.test(agent) && !agent.includes("Chrome/");
 }

@@ -31,7 +31,10 @@ export class ProxyPreface implements TransportHandler, Timed {
     const found = readProxyHeader(this.#bytes);
     if (found.kind === "more") return;
     if (found.kind === "invalid") {
-      this.#service.log.log("error", `${found.message} while reading PROXY protocol, client: ${this.#transport.peerAddress}`);
+      this.#service.log.log(
+        "error",
+        `${found.message} while reading PROXY protocol, client: ${this.#transport.peerAddress}`,
+      );
       return this.#transport.abort();
     }
     this.#service.timers.remove(this);

@@ -44,13 +44,7 @@ export class Sending implements Sink {
   #startedAt = 0;
   #waiting: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    engine: ServerEngine,
-    stream: StreamId,
-    owner: SendingOwner,
-    exchange: Exchange,
-    reply: Reply,
-  ) {
+  constructor(engine: ServerEngine, stream: StreamId, owner: SendingOwner, exchange: Exchange, reply: Reply) {
     this.#engine = engine;
     this.#stream = stream;
     this.#owner = owner;
@@ -60,7 +54,8 @@ export class Sending implements Sink {
     const { serverToken } = exchange.location;
     if (serverToken !== undefined) head.server = serverToken;
     this.#trailers = reply.trailers;
-    this.ended = (body.kind === "empty" && reply.tunnel === undefined) || !mayHaveBody(exchange.request.method, head.status);
+    this.ended =
+      (body.kind === "empty" && reply.tunnel === undefined) || !mayHaveBody(exchange.request.method, head.status);
     engine.sendHead(stream, head, this.ended, httpDateNow());
     if (this.ended) {
       dropBody(body, "a response without a body");
@@ -120,7 +115,8 @@ export class Sending implements Sink {
 
   #sendFile({ file, offset, length }: FileBody): void {
     const left = length - this.bodyBytes;
-    const sent = this.#owner.sendFile?.(file.fd, offset + this.bodyBytes, Math.min(left, this.#allowance(filePiece))) ?? 0;
+    const sent =
+      this.#owner.sendFile?.(file.fd, offset + this.bodyBytes, Math.min(left, this.#allowance(filePiece))) ?? 0;
     // The transport may have found that the client is gone, and said so.
     if (this.ended) return;
     if (sent === 0) {

@@ -3,7 +3,7 @@ import { readFileSync, unlinkSync } from "node:fs";
 import { Dispatcher } from "../app/dispatch.ts";
 import { Link } from "../app/link.ts";
 import type { ErrorLevel, ErrorLog } from "../base/error_log.ts";
-import { type Log, logLine, type LogLevel } from "../base/log.ts";
+import { type Log, type LogLevel, logLine } from "../base/log.ts";
 import { Timers } from "../base/timers.ts";
 import { H1Server } from "../http/h1/server.ts";
 import { initGroups } from "../net/libc.ts";
@@ -80,7 +80,14 @@ class WebWorker {
       zone: (name) => found(zones.get(name), `zone "${name}"`),
       logFile: (path) => this.#files.open(path),
     };
-    this.#service = { timers, log: this.#log, counters, lane, maxConnections: plan.connections, connections: new Set() };
+    this.#service = {
+      timers,
+      log: this.#log,
+      counters,
+      lane,
+      maxConnections: plan.connections,
+      connections: new Set(),
+    };
     const site = new Site(built, runtime);
     if (plan.user !== undefined) dropPrivileges(plan.user);
     this.#listeners = plan.listeners.map((listener, i) => this.#listen(fd + i, listener, site));
@@ -90,7 +97,11 @@ class WebWorker {
   #mainLog({ main }: Built, { configuration }: WorkerPlan): ErrorLog {
     const { error_log, error_log_style } = main.conf(mainDirectives);
     const logs = error_log.length > 0 ? error_log : [{ to: configuration.errorLog, level: "error" as const }];
-    return makeErrorLog(logs, (path) => this.#files.open(path), error_log_style === "gunicorn" ? formatError : undefined);
+    return makeErrorLog(
+      logs,
+      (path) => this.#files.open(path),
+      error_log_style === "gunicorn" ? formatError : undefined,
+    );
   }
 
   #listen(fd: number, { key, local }: ListenerPlan, site: Site): Listener {
@@ -211,4 +222,3 @@ function removeFile(path: string): void {
     // Another web worker was faster.
   }
 }
-

@@ -2,11 +2,17 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { ErrorLog } from "../../src/base/error_log.ts";
 import { Headers } from "../../src/http/headers.ts";
 import type { Body, Reply, Source } from "../../src/http/message.ts";
-import type { Exchange } from "../../src/web/exchange.ts";
+import { CheckedRequest } from "../../src/http/request.ts";
+import { Block } from "../../src/web/build.ts";
+import { clientLimits, limitDirectives } from "../../src/web/core/limits.ts";
+import { context } from "../../src/web/directive.ts";
+import { type Client, Exchange } from "../../src/web/exchange.ts";
 import { fileSource } from "../../src/web/file_source.ts";
 import { normalizePath } from "../../src/web/path.ts";
+import type { Location, Server } from "../../src/web/pipeline.ts";
 
 export interface RequestOptions {
   readonly method?: string;
@@ -14,6 +20,34 @@ export interface RequestOptions {
   /** ms of the exchange's clock. */
   readonly at?: number;
 }
+
+const silent: ErrorLog = { wants: () => false, log: () => {} };
+
+/** A location in which nothing is configured. */
+export const bareLocation: Location = {
+  name: "test",
+  rewrite: undefined,
+  handlers: [],
+  filters: [],
+  logs: [],
+  isInternal: false,
+  errorPage: undefined,
+  limits: clientLimits(new Block(context.main).conf(limitDirectives), 60_000),
+  errorLog: silent,
+  redirects: { absolute: false, serverName: false, port: false },
+  contentType: () => "text/plain",
+  serverToken: undefined,
+  except: undefined,
+  documents: { root: () => "/", path: (_, uri) => uri, alias: undefined },
+};
+
+const bareServer: Server = {
+  name: "localhost",
+  root: bareLocation,
+  handlers: [],
+  find: () => undefined,
+  named: () => undefined,
+};
 
 /** What a request to `target` becomes, once it has passed the engine. */
 export function exchangeFor(
@@ -23,32 +57,23 @@ export function exchangeFor(
   const [path = "", query = ""] = target.split("?", 2);
   const uri = normalizePath(path);
   if (uri === undefined) throw new Error(`${target}: 400`);
-  return {
-    request: {
-      method,
-      target,
-      path,
-      query,
-      authority: "localhost",
-      version: 11,
-      headers: Headers.of(...Object.entries(headers)),
-      bodyLength: 0,
-      expectsContinue: false,
-    },
-    ends: {
-      peerAddress: "127.0.0.1",
-      peerPort: 40_000,
-      localAddress: "127.0.0.1",
-      localPort: "80",
-      scheme: "http",
-      environ: undefined,
-    },
-    body: undefined,
-    uri,
-    location: { name: "test", handlers: [], filters: [] },
-    startedAt: at,
-    onGone: undefined,
+  const request = new CheckedRequest(method, target, 11, Headers.of(...Object.entries(headers)));
+  request.path = path;
+  request.query = query;
+  request.authority = "localhost";
+  const client: Client = {
+    peerAddress: "127.0.0.1",
+    peerPort: 40_000,
+    localAddress: "127.0.0.1",
+    localPort: "80",
+    scheme: "http",
+    environ: undefined,
+    number: 1,
+    requests: 1,
+    acceptedAt: at,
+    proxy: undefined,
   };
+  return new Exchange({ request, client, body: undefined, server: bareServer, startedAt: at }, uri, query);
 }
 
 /** All that a source gives, one pull after the other; rejects with the reason of a failure. */

@@ -2,7 +2,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import type { Reply } from "../../src/http/message.ts";
 import { FileCache } from "../../src/web/file_cache.ts";
-import { type StaticOptions, staticFiles } from "../../src/web/modules/static.ts";
+import { type StaticOptions, staticFiles } from "../../src/web/modules/files.ts";
 import { exchangeFor, type RequestOptions } from "./exchange.ts";
 
 /** Serves `root` below /static/ unless told otherwise, with a cache of its own. */

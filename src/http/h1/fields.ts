@@ -175,7 +175,9 @@ export class FieldsReader {
       hash = hashStep(hash, byte);
     }
     this.#lines++;
-    if (!this.#takeLine(bytes, nameAt(bytes, at, nameEnd, hash), start, end)) this.#noteIgnored(bytes, at, end);
+    const taken = this.#takeLine(bytes, nameAt(bytes, at, nameEnd, hash), start, end);
+    if (this.error !== undefined) return refused;
+    if (!taken) this.#noteIgnored(bytes, at, end);
     else if (this.#lines > this.policy.fieldCountLimit) {
       return this.#refuseLooseLine(`client sent too many header lines${inHeaders}`, 494);
     }
@@ -204,9 +206,8 @@ export class FieldsReader {
     if (this.#inTrailers) {
       if (known.refusedAsTrailer) return this.#takeBadTrailer(known);
       if (known.role !== "plain" && !this.#passes(known)) return false;
-    } else if (known.role !== "plain") {
-      if (!this.#takeSpecial(known)) return false;
-      if (known.role === "host" && this.policy.hostPolicy !== undefined) this.adoptHost(bytes.latin1Slice(start, end));
+    } else if (known.role !== "plain" && !this.#takeSpecial(bytes, known, start, end)) {
+      return false;
     }
     this.headers.names.push(known.name);
     spans[2 * this.#pending] = start;
@@ -222,14 +223,15 @@ export class FieldsReader {
   }
 
   /** Notes a field that the engine cares for; false if it is dropped, or refused (then `error` is set). */
-  #takeSpecial(known: KnownName): boolean {
-    const { looseHead } = this.policy;
+  #takeSpecial(bytes: Buffer, known: KnownName, start: number, end: number): boolean {
+    const { looseHead, hostPolicy } = this.policy;
     switch (known.role) {
       case "host":
         if (this.host < 0) this.host = this.headers.names.length;
         // RFC 9112 3.2
         else if (!looseHead) return this.#refuseLine("RFC 9112 3.2", `repeated field "Host"`);
         else this.#noteSingle(known);
+        if (hostPolicy !== undefined) this.adoptHost(bytes.latin1Slice(start, end));
         return true;
       case "contentType":
         // RFC 9110 5.3: not a list, so it must not be repeated; each reader would take another one.

@@ -1,16 +1,28 @@
 /** `satisfy`: how the modules of the access phase are combined, and `auth_delay`. */
 import type { Reply } from "../../http/message.ts";
-import { choice, type Conf, everywhere, time } from "../directive.ts";
+import { type Conf, choice, everywhere, time } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
 import type { AccessHandler, Handler, Verdict } from "../pipeline.ts";
 
 export const accessDirectives = {
-  satisfy: choice(["all", "any"], { contexts: everywhere, initial: "all", summary: "Whether all access modules must agree, or one is enough." }),
-  auth_delay: time({ contexts: everywhere, initial: 0, initialText: "0s", summary: "How long a 401 is held back, against guessing." }),
+  satisfy: choice(["all", "any"], {
+    contexts: everywhere,
+    initial: "all",
+    summary: "Whether all access modules must agree, or one is enough.",
+  }),
+  auth_delay: time({
+    contexts: everywhere,
+    initial: 0,
+    initialText: "0s",
+    summary: "How long a 401 is held back, against guessing.",
+  }),
 };
 
 /** One handler for the whole phase; undefined where nothing is configured. Parts of a request were let in with it. */
-export function accessPhase(handlers: readonly AccessHandler[], { satisfy, auth_delay }: Conf<typeof accessDirectives>): Handler | undefined {
+export function accessPhase(
+  handlers: readonly AccessHandler[],
+  { satisfy, auth_delay }: Conf<typeof accessDirectives>,
+): Handler | undefined {
   if (handlers.length === 0) return undefined;
   const ask = satisfy === "any" && handlers.length > 1 ? askAny : askAll;
   return (exchange) => {
@@ -39,7 +51,9 @@ function askAny(handlers: readonly AccessHandler[], exchange: Exchange, from: nu
   for (let i = from; i < handlers.length; i++) {
     const verdict = handlers[i]?.(exchange);
     if (verdict instanceof Promise)
-      return verdict.then((later) => (later === "allow" ? undefined : askAny(handlers, exchange, i + 1, worse(refusal, later))));
+      return verdict.then((later) =>
+        later === "allow" ? undefined : askAny(handlers, exchange, i + 1, worse(refusal, later)),
+      );
     if (verdict === "allow") return undefined;
     refusal = worse(refusal, verdict);
   }

@@ -17,14 +17,27 @@ interface RootConf {
 function parse(kind: RootConf["kind"]) {
   return ({ name, args, at }: Statement, before: RootConf | undefined, { setup, block }: Parsing): RootConf => {
     if (before !== undefined)
-      throw new ConfigError(before.kind === kind ? `"${name}" directive is duplicate` : `"${name}" directive is duplicate, "${before.kind}" directive was specified earlier`, at);
+      throw new ConfigError(
+        before.kind === kind
+          ? `"${name}" directive is duplicate`
+          : `"${name}" directive is duplicate, "${before.kind}" directive was specified earlier`,
+        at,
+      );
     const text = args[0] ?? "";
     if (/\$(?:document_root|realpath_root|\{document_root\}|\{realpath_root\})(?![A-Za-z0-9_])/.test(text))
-      throw new ConfigError(`the $${text.includes("realpath") ? "realpath_root" : "document_root"} variable cannot be used in the "${name}" directive`, at);
-    if (kind === "alias" && ownMatch(block)?.kind === "named") throw new ConfigError(`the "alias" directive cannot be used inside the named location`, at);
+      throw new ConfigError(
+        `the $${text.includes("realpath") ? "realpath_root" : "document_root"} variable cannot be used in the "${name}" directive`,
+        at,
+      );
+    if (kind === "alias" && ownMatch(block)?.kind === "named")
+      throw new ConfigError(`the "alias" directive cannot be used inside the named location`, at);
     // A root's last slash would only double the URI's first.
     const trimmed = kind === "root" ? text.replace(/\/+$/, "") : text;
-    return { kind, to: setup.template(trimmed.includes("$") ? trimmed : pathOf(setup, trimmed), at), match: ownMatch(block) };
+    return {
+      kind,
+      to: setup.template(trimmed.includes("$") ? trimmed : pathOf(setup, trimmed), at),
+      match: ownMatch(block),
+    };
   };
 }
 
@@ -32,7 +45,10 @@ const pathOf = (setup: Setup, text: string): string => (text === "" ? "" : setup
 
 const ownMatch = (block: Block): LocationMatch | undefined => block.own("location match") as LocationMatch | undefined;
 
-const row = (kind: RootConf["kind"], rest: Pick<Directive<RootConf | undefined>, "summary" | "contexts" | "initialText">): Directive<RootConf | undefined> => ({
+const row = (
+  kind: RootConf["kind"],
+  rest: Pick<Directive<RootConf | undefined>, "summary" | "contexts" | "initialText">,
+): Directive<RootConf | undefined> => ({
   ...rest,
   syntax: "path",
   args: 1,
@@ -42,7 +58,11 @@ const row = (kind: RootConf["kind"], rest: Pick<Directive<RootConf | undefined>,
 });
 
 export const documentDirectives = {
-  root: row("root", { contexts: everywhereIf, initialText: "html", summary: "The directory that paths are looked up in." }),
+  root: row("root", {
+    contexts: everywhereIf,
+    initialText: "html",
+    summary: "The directory that paths are looked up in.",
+  }),
   alias: row("alias", { contexts: context.location, summary: "The directory that stands for the location's path." }),
 };
 
@@ -50,7 +70,10 @@ export function compileDocuments(conf: RootConf | undefined, setup: Setup): Docu
   if (conf === undefined) return rootOf(() => setup.path("html"));
   const { to, match, kind } = conf;
   const { prefix } = setup.configuration;
-  const directory = to.constant === undefined ? (exchange: Parameters<typeof to.value>[0]) => absolute(to.value(exchange), prefix) : to.value;
+  const directory =
+    to.constant === undefined
+      ? (exchange: Parameters<typeof to.value>[0]) => absolute(to.value(exchange), prefix)
+      : to.value;
   if (kind === "root" || match === undefined || match.kind === "named") return rootOf(directory);
   if (match.kind === "regex")
     // The expression's captures say it all.

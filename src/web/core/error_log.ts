@@ -25,7 +25,8 @@ export const errorLogDirective = (contexts: number): Directive<readonly ErrorLog
     const [target = "", level = "error", ...further] = args;
     const known = level.startsWith("debug_") ? "debug" : errorLevels.find((each) => each === level);
     if (known === undefined) throw new ConfigError(`invalid log level "${level}"`, at);
-    if (further.length > 0 && !further.every((each) => each.startsWith("debug_"))) throw new ConfigError(`invalid log level "${further[0]}"`, at);
+    if (further.length > 0 && !further.every((each) => each.startsWith("debug_")))
+      throw new ConfigError(`invalid log level "${further[0]}"`, at);
     return [...before, { to: destination(target), level: known }];
 
     function destination(text: string): string | SyslogOptions {
@@ -34,7 +35,8 @@ export const errorLogDirective = (contexts: number): Directive<readonly ErrorLog
         if (typeof options === "string") throw new ConfigError(options, at);
         return options;
       }
-      if (text.startsWith("memory:")) throw new ConfigError("logs to memory are Nginx's for debugging; Alicorn does not have them", at);
+      if (text.startsWith("memory:"))
+        throw new ConfigError("logs to memory are Nginx's for debugging; Alicorn does not have them", at);
       return text === "stderr" ? "/dev/stderr" : setup.path(text);
     }
   },

@@ -53,25 +53,47 @@ const serverTokens: Directive<"on" | "off"> = {
   parse({ args, at, name }, before) {
     if (before !== undefined) throw new ConfigError(`"${name}" directive is duplicate`, at);
     const given = args[0] ?? "";
-    if (given !== "on" && given !== "off" && given !== "build")
-      throw new ConfigError(`invalid value "${given}"`, at);
+    if (given !== "on" && given !== "off" && given !== "build") throw new ConfigError(`invalid value "${given}"`, at);
     return given === "off" ? "off" : "on";
   },
 };
 
 export const errorDirectives = {
   error_page: errorPage,
-  recursive_error_pages: flag({ contexts: everywhere, initial: false, summary: "Whether an error page's error may lead to another." }),
+  recursive_error_pages: flag({
+    contexts: everywhere,
+    initial: false,
+    summary: "Whether an error page's error may lead to another.",
+  }),
   server_tokens: serverTokens,
-  absolute_redirect: flag({ contexts: everywhere, initial: true, summary: "Whether redirects of ours are absolute URLs." }),
-  server_name_in_redirect: flag({ contexts: everywhere, initial: false, summary: "Whether they have the server's first name instead of the request's." }),
+  absolute_redirect: flag({
+    contexts: everywhere,
+    initial: true,
+    summary: "Whether redirects of ours are absolute URLs.",
+  }),
+  server_name_in_redirect: flag({
+    contexts: everywhere,
+    initial: false,
+    summary: "Whether they have the server's first name instead of the request's.",
+  }),
   port_in_redirect: flag({ contexts: everywhere, initial: true, summary: "Whether they have the port." }),
-  msie_padding: flag({ contexts: everywhere, initial: true, summary: "Whether short pages are made longer for old browsers." }),
-  msie_refresh: flag({ contexts: everywhere, initial: false, summary: "Whether old browsers are redirected by the page." }),
+  msie_padding: flag({
+    contexts: everywhere,
+    initial: true,
+    summary: "Whether short pages are made longer for old browsers.",
+  }),
+  msie_refresh: flag({
+    contexts: everywhere,
+    initial: false,
+    summary: "Whether old browsers are redirected by the page.",
+  }),
   log_not_found: flag({ contexts: everywhere, initial: true, summary: "Whether missing files are logged as errors." }),
-  log_subrequest: flag({ contexts: everywhere, initial: false, summary: "Whether requests that are parts of others are in the access log." }),
+  log_subrequest: flag({
+    contexts: everywhere,
+    initial: false,
+    summary: "Whether requests that are parts of others are in the access log.",
+  }),
 };
-
 
 /** `Location.errorPage` of a block; undefined where there is none. */
 export function compileErrorPages(conf: Conf<typeof errorDirectives>): Location["errorPage"] {

@@ -3,7 +3,19 @@ import { hostname } from "node:os";
 import { compileRegex } from "../../config/regex.ts";
 import { ConfigError, type Place } from "../../config/statement.ts";
 import { parseSize } from "../../config/values.ts";
-import { accepted, choice, context, type Directive, duplicate, everywhere, flag, number, type Parsing, size, time } from "../directive.ts";
+import {
+  accepted,
+  choice,
+  context,
+  type Directive,
+  duplicate,
+  everywhere,
+  flag,
+  number,
+  type Parsing,
+  size,
+  time,
+} from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ServerName } from "../server_names.ts";
 import { type ListenConf, parseListen } from "./listen.ts";
@@ -17,7 +29,12 @@ export type LocationMatch =
   | { readonly kind: "named"; readonly name: string };
 
 /** A regular expression whose named groups are variables. Throws ConfigError. */
-export function regexWithVariables(text: string, caseless: boolean, { setup }: Parsing, at: Place): Extract<ServerName, { kind: "regex" }> {
+export function regexWithVariables(
+  text: string,
+  caseless: boolean,
+  { setup }: Parsing,
+  at: Place,
+): Extract<ServerName, { kind: "regex" }> {
   const pattern = compileRegex(text, caseless);
   if (typeof pattern === "string") throw new ConfigError(pattern, at);
   const sets = pattern.names.map(([name, group]) => [setup.variables.settable(name, at), group] as const);
@@ -71,7 +88,9 @@ function locationMatch(args: readonly string[], at: Place, parsing: Parsing): Lo
     case "~*":
       return regexWithVariables(path, true, parsing, at);
     case "":
-      return path.startsWith("@") ? { kind: "named", name: path.slice(1) } : { kind: "prefix", path, beforeRegex: false };
+      return path.startsWith("@")
+        ? { kind: "named", name: path.slice(1) }
+        : { kind: "prefix", path, beforeRegex: false };
     default:
       throw new ConfigError(`invalid location modifier "${modifier}"`, at);
   }
@@ -85,9 +104,12 @@ function splitModifier(word: string): readonly [modifier: string, path: string] 
 
 function checkNesting(match: LocationMatch, outer: LocationMatch, args: readonly string[], at: Place): void {
   const name = args.at(-1) ?? "";
-  const outerName = outer.kind === "named" ? `@${outer.name}` : outer.kind === "regex" ? outer.pattern.source : outer.path;
-  if (outer.kind === "exact") throw new ConfigError(`location "${name}" cannot be inside the exact location "${outerName}"`, at);
-  if (outer.kind === "named") throw new ConfigError(`location "${name}" cannot be inside the named location "${outerName}"`, at);
+  const outerName =
+    outer.kind === "named" ? `@${outer.name}` : outer.kind === "regex" ? outer.pattern.source : outer.path;
+  if (outer.kind === "exact")
+    throw new ConfigError(`location "${name}" cannot be inside the exact location "${outerName}"`, at);
+  if (outer.kind === "named")
+    throw new ConfigError(`location "${name}" cannot be inside the named location "${outerName}"`, at);
   if (match.kind === "named") throw new ConfigError(`named location "${name}" can be on the server level only`, at);
   if (match.kind !== "regex" && outer.kind !== "regex" && !match.path.startsWith(outer.path))
     throw new ConfigError(`location "${name}" is outside location "${outerName}"`, at);
@@ -99,14 +121,18 @@ function checkDuplicate(match: LocationMatch, { block, opened }: Parsing, args: 
     if (other === opened) continue;
     const known = other.own("location match") as LocationMatch | undefined;
     if (known?.kind !== match.kind) continue;
-    const same = known.kind === "named" ? match.kind === "named" && known.name === match.name : match.kind !== "named" && known.path === match.path;
+    const same =
+      known.kind === "named"
+        ? match.kind === "named" && known.name === match.name
+        : match.kind !== "named" && known.path === match.path;
     if (same) throw new ConfigError(`duplicate location "${args.at(-1)}"`, at);
   }
 }
 
 const listen: Directive<readonly ListenConf[]> = {
   summary: "Where the server listens.",
-  syntax: "address[:port] [default_server] [ssl] [http2] [proxy_protocol] [backlog=number] [reuseport] [ipv6only=on|off] …",
+  syntax:
+    "address[:port] [default_server] [ssl] [http2] [proxy_protocol] [backlog=number] [reuseport] [ipv6only=on|off] …",
   contexts: server,
   args: [1, Number.POSITIVE_INFINITY],
   initial: [],
@@ -138,17 +164,26 @@ function namesOf(text: string, at: Place, parsing: Parsing): readonly NamedServe
   const name = text.toLowerCase();
   if (name.startsWith("*.") || name.startsWith(".")) {
     const suffix = name.startsWith("*") ? name.slice(1) : name;
-    if (suffix.includes("*") || suffix.length < 2) throw new ConfigError(`invalid server name or wildcard "${text}" on server level`, at);
+    if (suffix.includes("*") || suffix.length < 2)
+      throw new ConfigError(`invalid server name or wildcard "${text}" on server level`, at);
     const wildcard: NamedServer = { text, name: { kind: "head", suffix } };
-    return name.startsWith("*") ? [wildcard] : [{ text: text.slice(1), name: { kind: "exact", name: suffix.slice(1) } }, wildcard];
+    return name.startsWith("*")
+      ? [wildcard]
+      : [{ text: text.slice(1), name: { kind: "exact", name: suffix.slice(1) } }, wildcard];
   }
   if (name.endsWith(".*")) {
     const prefix = name.slice(0, -1);
-    if (prefix.includes("*") || prefix.length < 2) throw new ConfigError(`invalid server name or wildcard "${text}" on server level`, at);
+    if (prefix.includes("*") || prefix.length < 2)
+      throw new ConfigError(`invalid server name or wildcard "${text}" on server level`, at);
     return [{ text, name: { kind: "tail", prefix } }];
   }
   if (name.includes("*")) throw new ConfigError(`invalid server name or wildcard "${text}" on server level`, at);
-  return [{ text: text === "$hostname" ? hostname() : text, name: { kind: "exact", name: text === "$hostname" ? hostname().toLowerCase() : name } }];
+  return [
+    {
+      text: text === "$hostname" ? hostname() : text,
+      name: { kind: "exact", name: text === "$hostname" ? hostname().toLowerCase() : name },
+    },
+  ];
 }
 
 /** Methods that are not excepted. HEAD goes with GET. */
@@ -223,20 +258,57 @@ export const httpDirectives = {
   listen,
   server_name: serverName,
   internal: marker(location, "Only internal redirects and inner requests come here; others get 404."),
-  merge_slashes: flag({ contexts: http | server, initial: true, summary: "Whether adjacent slashes of a path count as one." }),
+  merge_slashes: flag({
+    contexts: http | server,
+    initial: true,
+    summary: "Whether adjacent slashes of a path count as one.",
+  }),
   server_names_hash_bucket_size: accepted({ contexts: http, args: 1, syntax: "size", deviation: table }),
   server_names_hash_max_size: accepted({ contexts: http, args: 1, syntax: "size", deviation: table }),
   variables_hash_bucket_size: accepted({ contexts: http, args: 1, syntax: "size", deviation: table }),
   variables_hash_max_size: accepted({ contexts: http, args: 1, syntax: "size", deviation: table }),
   types_hash_bucket_size: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: table }),
   types_hash_max_size: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: table }),
-  connection_pool_size: accepted({ contexts: http | server, args: 1, syntax: "size", deviation: "memory is the runtime's matter" }),
-  request_pool_size: accepted({ contexts: http | server, args: 1, syntax: "size", deviation: "memory is the runtime's matter" }),
+  connection_pool_size: accepted({
+    contexts: http | server,
+    args: 1,
+    syntax: "size",
+    deviation: "memory is the runtime's matter",
+  }),
+  request_pool_size: accepted({
+    contexts: http | server,
+    args: 1,
+    syntax: "size",
+    deviation: "memory is the runtime's matter",
+  }),
   request_parsing: requestParsing,
-  client_header_buffer_size: size({ contexts: http | server, initial: 1024, initialText: "1k", summary: "The first buffer for a request's head." }),
+  client_header_buffer_size: size({
+    contexts: http | server,
+    initial: 1024,
+    initialText: "1k",
+    summary: "The first buffer for a request's head.",
+  }),
   large_client_header_buffers: largeBuffers,
-  client_header_timeout: time({ contexts: http | server, initial: 60_000, initialText: "60s", summary: "How long a request's head may take." }),
-  ignore_invalid_headers: flag({ contexts: http | server, initial: true, summary: "Whether fields with invalid names are ignored; else they are refused." }),
-  underscores_in_headers: flag({ contexts: http | server, initial: false, summary: "Whether fields may have underscores in their names." }),
-  max_headers: number({ contexts: http | server, initial: 1000, initialText: "1000", summary: "How many fields a request may have." }),
+  client_header_timeout: time({
+    contexts: http | server,
+    initial: 60_000,
+    initialText: "60s",
+    summary: "How long a request's head may take.",
+  }),
+  ignore_invalid_headers: flag({
+    contexts: http | server,
+    initial: true,
+    summary: "Whether fields with invalid names are ignored; else they are refused.",
+  }),
+  underscores_in_headers: flag({
+    contexts: http | server,
+    initial: false,
+    summary: "Whether fields may have underscores in their names.",
+  }),
+  max_headers: number({
+    contexts: http | server,
+    initial: 1000,
+    initialText: "1000",
+    summary: "How many fields a request may have.",
+  }),
 };

@@ -1,7 +1,21 @@
 /** What a client may take of our time and memory: the client_*, keepalive_*, lingering_* and send directives. */
 import { ConfigError } from "../../config/statement.ts";
 import { parseTime } from "../../config/values.ts";
-import { accepted, choice, type Conf, context, type Directive, duplicate, everywhere, everywhereIf, flag, number, offset, size, time } from "../directive.ts";
+import {
+  accepted,
+  type Conf,
+  choice,
+  context,
+  type Directive,
+  duplicate,
+  everywhere,
+  everywhereIf,
+  flag,
+  number,
+  offset,
+  size,
+  time,
+} from "../directive.ts";
 import type { ClientLimits } from "../limits.ts";
 
 const { http } = context;
@@ -47,7 +61,8 @@ const browsers: Directive<readonly string[]> = {
   initialText: "msie6",
   parse({ args, at }, before = []) {
     for (const each of args)
-      if (each !== "none" && each !== "msie6" && each !== "safari") throw new ConfigError(`invalid value "${each}"`, at);
+      if (each !== "none" && each !== "msie6" && each !== "safari")
+        throw new ConfigError(`invalid value "${each}"`, at);
     return [...before, ...args.filter((each) => each !== "none")];
   },
 };
@@ -55,31 +70,125 @@ const browsers: Directive<readonly string[]> = {
 const kernelMatter = "the runtime and the kernel do what this asks for, or what is better";
 
 export const limitDirectives = {
-  client_body_timeout: time({ contexts: everywhere, initial: 60_000, initialText: "60s", summary: "How long a body may pause." }),
-  client_max_body_size: offset({ contexts: everywhereIf, initial: 1024 * 1024, initialText: "1m", summary: "The largest body that is accepted; 0: any." }),
-  client_body_buffer_size: size({ contexts: everywhere, initial: 16 * 1024, initialText: "16k", summary: "How much of a body is kept in memory." }),
-  client_body_in_file_only: choice(["off", "on", "clean"], { contexts: everywhere, initial: "off", summary: "Whether every body goes to a file." }),
-  client_body_in_single_buffer: flag({ contexts: everywhere, initial: false, summary: "Accepted.", deviation: "a body in memory is one buffer always" }),
+  client_body_timeout: time({
+    contexts: everywhere,
+    initial: 60_000,
+    initialText: "60s",
+    summary: "How long a body may pause.",
+  }),
+  client_max_body_size: offset({
+    contexts: everywhereIf,
+    initial: 1024 * 1024,
+    initialText: "1m",
+    summary: "The largest body that is accepted; 0: any.",
+  }),
+  client_body_buffer_size: size({
+    contexts: everywhere,
+    initial: 16 * 1024,
+    initialText: "16k",
+    summary: "How much of a body is kept in memory.",
+  }),
+  client_body_in_file_only: choice(["off", "on", "clean"], {
+    contexts: everywhere,
+    initial: "off",
+    summary: "Whether every body goes to a file.",
+  }),
+  client_body_in_single_buffer: flag({
+    contexts: everywhere,
+    initial: false,
+    summary: "Accepted.",
+    deviation: "a body in memory is one buffer always",
+  }),
   client_body_temp_path: tempPath,
-  send_timeout: time({ contexts: everywhere, initial: 60_000, initialText: "60s", summary: "How long a client may not read." }),
+  send_timeout: time({
+    contexts: everywhere,
+    initial: 60_000,
+    initialText: "60s",
+    summary: "How long a client may not read.",
+  }),
   keepalive_timeout: keepaliveTimeout,
-  keepalive_requests: number({ contexts: everywhere, initial: 1000, initialText: "1000", summary: "How many requests a connection may make." }),
-  keepalive_time: time({ contexts: everywhere, initial: 3_600_000, initialText: "1h", summary: "How old a connection may get." }),
-  keepalive_min_timeout: time({ contexts: everywhere, initial: 0, initialText: "0", summary: "How long an idle connection stays open during a graceful stop." }),
+  keepalive_requests: number({
+    contexts: everywhere,
+    initial: 1000,
+    initialText: "1000",
+    summary: "How many requests a connection may make.",
+  }),
+  keepalive_time: time({
+    contexts: everywhere,
+    initial: 3_600_000,
+    initialText: "1h",
+    summary: "How old a connection may get.",
+  }),
+  keepalive_min_timeout: time({
+    contexts: everywhere,
+    initial: 0,
+    initialText: "0",
+    summary: "How long an idle connection stays open during a graceful stop.",
+  }),
   keepalive_disable: browsers,
-  lingering_close: choice(["off", "on", "always"], { contexts: everywhere, initial: "on", summary: "Whether more data is read before a connection is closed." }),
-  lingering_time: time({ contexts: everywhere, initial: 30_000, initialText: "30s", summary: "How long data is read before closing." }),
-  lingering_timeout: time({ contexts: everywhere, initial: 5_000, initialText: "5s", summary: "How long one waits for more of it." }),
-  reset_timedout_connection: flag({ contexts: everywhere, initial: false, summary: "Whether connections are reset when a client is too slow." }),
-  sendfile: flag({ contexts: everywhereIf, initial: true, initialText: "off", summary: "Whether the kernel copies files into sockets.", deviation: "done where it is faster, whatever is said here" }),
-  sendfile_max_chunk: size({ contexts: everywhere, initial: 2 * 1024 * 1024, initialText: "2m", summary: "Accepted.", deviation: kernelMatter }),
-  subrequest_output_buffer_size: size({ contexts: everywhere, initial: 4096, initialText: "4k|8k", summary: "How large the response of a part may be that is kept in memory." }),
-  tcp_nopush: accepted({ contexts: everywhere, args: 1, syntax: "on | off", deviation: "head and body leave in one write" }),
+  lingering_close: choice(["off", "on", "always"], {
+    contexts: everywhere,
+    initial: "on",
+    summary: "Whether more data is read before a connection is closed.",
+  }),
+  lingering_time: time({
+    contexts: everywhere,
+    initial: 30_000,
+    initialText: "30s",
+    summary: "How long data is read before closing.",
+  }),
+  lingering_timeout: time({
+    contexts: everywhere,
+    initial: 5_000,
+    initialText: "5s",
+    summary: "How long one waits for more of it.",
+  }),
+  reset_timedout_connection: flag({
+    contexts: everywhere,
+    initial: false,
+    summary: "Whether connections are reset when a client is too slow.",
+  }),
+  sendfile: flag({
+    contexts: everywhereIf,
+    initial: true,
+    initialText: "off",
+    summary: "Whether the kernel copies files into sockets.",
+    deviation: "done where it is faster, whatever is said here",
+  }),
+  sendfile_max_chunk: size({
+    contexts: everywhere,
+    initial: 2 * 1024 * 1024,
+    initialText: "2m",
+    summary: "Accepted.",
+    deviation: kernelMatter,
+  }),
+  subrequest_output_buffer_size: size({
+    contexts: everywhere,
+    initial: 4096,
+    initialText: "4k|8k",
+    summary: "How large the response of a part may be that is kept in memory.",
+  }),
+  tcp_nopush: accepted({
+    contexts: everywhere,
+    args: 1,
+    syntax: "on | off",
+    deviation: "head and body leave in one write",
+  }),
   tcp_nodelay: accepted({ contexts: everywhere, args: 1, syntax: "on | off", deviation: "always on" }),
   send_lowat: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: kernelMatter }),
-  postpone_output: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: "one write per turn of the event loop" }),
+  postpone_output: accepted({
+    contexts: everywhere,
+    args: 1,
+    syntax: "size",
+    deviation: "one write per turn of the event loop",
+  }),
   output_buffers: accepted({ contexts: everywhere, args: 2, syntax: "number size", deviation: kernelMatter }),
-  aio: accepted({ contexts: everywhere, args: 1, syntax: "on | off | threads[=pool]", deviation: "reads from a disk happen in the runtime's threads" }),
+  aio: accepted({
+    contexts: everywhere,
+    args: 1,
+    syntax: "on | off | threads[=pool]",
+    deviation: "reads from a disk happen in the runtime's threads",
+  }),
   aio_write: accepted({ contexts: everywhere, args: 1, syntax: "on | off", deviation: kernelMatter }),
   directio: accepted({ contexts: everywhere, args: 1, syntax: "size | off", deviation: kernelMatter }),
   directio_alignment: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: kernelMatter }),
@@ -109,4 +218,3 @@ export function clientLimits(conf: Conf<typeof limitDirectives>, headerTimeoutMs
     resetTimedOut: conf.reset_timedout_connection,
   };
 }
-

@@ -78,7 +78,8 @@ function socketOption(name: string, value: string, whole: string, at: Place): So
 }
 
 function positive(text: string, whole: string, at: Place): number {
-  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) throw new ConfigError(`invalid ${whole.split("=")[0]} "${text}"`, at);
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0)
+    throw new ConfigError(`invalid ${whole.split("=")[0]} "${text}"`, at);
   return Number(text);
 }
 
@@ -110,7 +111,9 @@ function keepAlive(text: string, at: Place): boolean | KeepAliveProbes {
 }
 
 const keyOf = (address: ListenConf["address"]): string =>
-  address.kind === "tcp" && address.family === 4 && address.host === "0.0.0.0" ? `*:${address.port}` : formatAddress(address);
+  address.kind === "tcp" && address.family === 4 && address.host === "0.0.0.0"
+    ? `*:${address.port}`
+    : formatAddress(address);
 
 /** `127.0.0.1:8000`, `127.0.0.1`, `8000`, `*:8000`, `[::]:8000`, `localhost:8000`, `unix:/path`, and ports as ranges. */
 function listenAddresses(text: string, at: Place): ListenConf["address"][] {

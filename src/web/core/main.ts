@@ -17,7 +17,8 @@ const workerProcesses: Directive<number | "auto"> = {
     if (before !== undefined) throw duplicate(statement);
     const [given = ""] = statement.args;
     if (given === "auto") return "auto";
-    if (!/^\d{1,4}$/.test(given) || given === "0") throw new ConfigError("invalid number of worker processes", statement.at);
+    if (!/^\d{1,4}$/.test(given) || given === "0")
+      throw new ConfigError("invalid number of worker processes", statement.at);
     return Number(given);
   },
 };
@@ -57,30 +58,108 @@ export const mainDirectives = {
   http: block(context.http, "The web servers."),
   worker_processes: workerProcesses,
   user,
-  pid: text({ contexts: main, initial: undefined, initialText: "/run/nginx.pid", summary: "The file with the master's process number.", syntax: "file" }),
+  pid: text({
+    contexts: main,
+    initial: undefined,
+    initialText: "/run/nginx.pid",
+    summary: "The file with the master's process number.",
+    syntax: "file",
+  }),
   lock_file: accepted({ contexts: main, args: 1, syntax: "file", deviation: "no lock file is needed" }),
   daemon: flag({ contexts: main, initial: true, summary: "Whether the master leaves the terminal." }),
   master_process: accepted({ contexts: main, args: 1, syntax: "on | off", deviation: "there is always a master" }),
-  worker_rlimit_nofile: number({ contexts: main, initial: undefined, summary: "How many files a process may have open." }),
+  worker_rlimit_nofile: number({
+    contexts: main,
+    initial: undefined,
+    summary: "How many files a process may have open.",
+  }),
   worker_rlimit_core: accepted({ contexts: main, args: 1, syntax: "size", deviation: "the limit of the system holds" }),
-  worker_shutdown_timeout: time({ contexts: main, initial: 0, summary: "After how long a graceful stop closes what is still open; without it there is no bound." }),
-  worker_connections: number({ contexts: events, initial: 512, initialText: "512", summary: "How many connections a web worker has open at most.", deviation: "16384 without a configuration file" }),
-  worker_priority: accepted({ contexts: main, args: 1, syntax: "number", deviation: "processes keep the priority that they were started with" }),
-  worker_cpu_affinity: accepted({ contexts: main, syntax: "auto [cpumask] | cpumask …", deviation: "the system chooses the cores" }),
-  working_directory: accepted({ contexts: main, args: 1, syntax: "directory", deviation: "means core dumps, which the runtime does not write" }),
-  timer_resolution: accepted({ contexts: main, args: 1, syntax: "interval", deviation: "timers are exact to some milliseconds" }),
-  pcre_jit: accepted({ contexts: main, args: 1, syntax: "on | off", deviation: "the runtime compiles regular expressions" }),
-  thread_pool: accepted({ contexts: main, args: [2, 3], syntax: "name threads=number [max_queue=number]", deviation: "the runtime has its threads" }),
+  worker_shutdown_timeout: time({
+    contexts: main,
+    initial: 0,
+    summary: "After how long a graceful stop closes what is still open; without it there is no bound.",
+  }),
+  worker_connections: number({
+    contexts: events,
+    initial: 512,
+    initialText: "512",
+    summary: "How many connections a web worker has open at most.",
+    deviation: "16384 without a configuration file",
+  }),
+  worker_priority: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "number",
+    deviation: "processes keep the priority that they were started with",
+  }),
+  worker_cpu_affinity: accepted({
+    contexts: main,
+    syntax: "auto [cpumask] | cpumask …",
+    deviation: "the system chooses the cores",
+  }),
+  working_directory: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "directory",
+    deviation: "means core dumps, which the runtime does not write",
+  }),
+  timer_resolution: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "interval",
+    deviation: "timers are exact to some milliseconds",
+  }),
+  pcre_jit: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "on | off",
+    deviation: "the runtime compiles regular expressions",
+  }),
+  thread_pool: accepted({
+    contexts: main,
+    args: [2, 3],
+    syntax: "name threads=number [max_queue=number]",
+    deviation: "the runtime has its threads",
+  }),
   ssl_engine: accepted({ contexts: main, args: 1, syntax: "device", deviation: "the runtime does the cryptography" }),
-  ssl_object_cache_inheritable: accepted({ contexts: main, args: 1, syntax: "on | off", deviation: "certificates are read at each reload" }),
-  env: accepted({ contexts: main, args: 1, syntax: "variable[=value]", deviation: "processes inherit the whole environment" }),
+  ssl_object_cache_inheritable: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "on | off",
+    deviation: "certificates are read at each reload",
+  }),
+  env: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "variable[=value]",
+    deviation: "processes inherit the whole environment",
+  }),
   error_log: errorLogDirective(main),
-  error_log_style: choice(["nginx", "gunicorn"], { contexts: main, initial: "nginx", summary: "Whose form the lines of the error log have." }),
+  error_log_style: choice(["nginx", "gunicorn"], {
+    contexts: main,
+    initial: "nginx",
+    summary: "Whose form the lines of the error log have.",
+  }),
   use: accepted({ contexts: events, args: 1, syntax: "method", deviation: kernel }),
   multi_accept: accepted({ contexts: events, args: 1, syntax: "on | off", deviation: kernel }),
-  accept_mutex: accepted({ contexts: events, args: 1, syntax: "on | off", deviation: "each web worker has its own sockets" }),
-  accept_mutex_delay: accepted({ contexts: events, args: 1, syntax: "time", deviation: "each web worker has its own sockets" }),
-  debug_connection: accepted({ contexts: events, args: 1, syntax: "address | CIDR | unix:", deviation: "there is no debug log for single addresses" }),
+  accept_mutex: accepted({
+    contexts: events,
+    args: 1,
+    syntax: "on | off",
+    deviation: "each web worker has its own sockets",
+  }),
+  accept_mutex_delay: accepted({
+    contexts: events,
+    args: 1,
+    syntax: "time",
+    deviation: "each web worker has its own sockets",
+  }),
+  debug_connection: accepted({
+    contexts: events,
+    args: 1,
+    syntax: "address | CIDR | unix:",
+    deviation: "there is no debug log for single addresses",
+  }),
   debug_points: accepted({ contexts: main, args: 1, syntax: "abort | stop", deviation: kernel }),
   worker_aio_requests: accepted({ contexts: events, args: 1, syntax: "number", deviation: kernel }),
 };

@@ -35,7 +35,13 @@ function addType(all: Map<string, string>, { name, args, at, block }: Statement)
 
 export const typeDirectives = {
   types,
-  default_type: text({ contexts: everywhere, initial: "text/plain", initialText: "text/plain", summary: "The media type of names without a known extension.", syntax: "mime-type" }),
+  default_type: text({
+    contexts: everywhere,
+    initial: "text/plain",
+    initialText: "text/plain",
+    summary: "The media type of names without a known extension.",
+    syntax: "mime-type",
+  }),
 };
 
 /** The media type of a path, by its name's extension. */

@@ -92,7 +92,8 @@ const passTo: Directive<string | undefined> = {
     if (before !== undefined) throw duplicate(statement);
     const [name = ""] = statement.args;
     setup.afterwards(() => {
-      if (!block.conf({ app: appBlock }).app.has(name)) throw new ConfigError(`there is no app "${name}"`, statement.at);
+      if (!block.conf({ app: appBlock }).app.has(name))
+        throw new ConfigError(`there is no app "${name}"`, statement.at);
     });
     return name;
   },
@@ -100,17 +101,58 @@ const passTo: Directive<string | undefined> = {
 
 /** Gunicorn's settings, as directives of an `app` block. Times in seconds, as there. */
 export const appDirectives = {
-  module: text({ contexts: app, initial: undefined, summary: "MODULE[:VARIABLE] or MODULE:factory(): where the application is.", syntax: "module" }),
-  python: text({ contexts: app, initial: undefined, summary: "The interpreter; without it the one of the virtual environment in `chdir` or around.", syntax: "path" }),
-  chdir: text({ contexts: app, initial: undefined, summary: "The application's working directory, first in its import path.", syntax: "directory" }),
-  "env@app": words({ slot: "env@app", contexts: app, initial: [], summary: "Environment variables of the application.", syntax: "KEY=VALUE …" }),
-  workers: number({ contexts: app, initial: undefined, summary: "Worker processes; without it one for each core, up to four." }),
+  module: text({
+    contexts: app,
+    initial: undefined,
+    summary: "MODULE[:VARIABLE] or MODULE:factory(): where the application is.",
+    syntax: "module",
+  }),
+  python: text({
+    contexts: app,
+    initial: undefined,
+    summary: "The interpreter; without it the one of the virtual environment in `chdir` or around.",
+    syntax: "path",
+  }),
+  chdir: text({
+    contexts: app,
+    initial: undefined,
+    summary: "The application's working directory, first in its import path.",
+    syntax: "directory",
+  }),
+  "env@app": words({
+    slot: "env@app",
+    contexts: app,
+    initial: [],
+    summary: "Environment variables of the application.",
+    syntax: "KEY=VALUE …",
+  }),
+  workers: number({
+    contexts: app,
+    initial: undefined,
+    summary: "Worker processes; without it one for each core, up to four.",
+  }),
   threads: number({ contexts: app, initial: 1, summary: "Threads of a worker." }),
-  timeout: number({ contexts: app, initial: 30, summary: "How long a worker may take for a request, s; 0: without bound." }),
-  graceful_timeout: number({ contexts: app, initial: 30, summary: "How long a worker may take to finish at a stop or reload, s." }),
-  max_requests: number({ contexts: app, initial: 0, summary: "After how many requests a worker is replaced; 0: never." }),
+  timeout: number({
+    contexts: app,
+    initial: 30,
+    summary: "How long a worker may take for a request, s; 0: without bound.",
+  }),
+  graceful_timeout: number({
+    contexts: app,
+    initial: 30,
+    summary: "How long a worker may take to finish at a stop or reload, s.",
+  }),
+  max_requests: number({
+    contexts: app,
+    initial: 0,
+    summary: "After how many requests a worker is replaced; 0: never.",
+  }),
   max_requests_jitter: number({ contexts: app, initial: 0, summary: "Up to how many more, by chance." }),
-  preload: flag({ contexts: app, initial: false, summary: "Whether the application is loaded before its workers are forked." }),
+  preload: flag({
+    contexts: app,
+    initial: false,
+    summary: "Whether the application is loaded before its workers are forked.",
+  }),
   reload: flag({ contexts: app, initial: false, summary: "Whether it is loaded anew when its files change." }),
 };
 

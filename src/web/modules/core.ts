@@ -1,9 +1,9 @@
 /** Variables of the request, its connection and its response (ngx_http_core_module). */
 import { hostname } from "node:os";
-import { defineModule } from "../module.ts";
+import { parseIpv4, parseIpv6 } from "../../base/address.ts";
 import type { Exchange } from "../exchange.ts";
 import { realPath } from "../files.ts";
-import { parseIpv4, parseIpv6 } from "../../base/address.ts";
+import { defineModule } from "../module.ts";
 import type { FamilyTable, VariableTable } from "../variables.ts";
 
 const field = (name: string) => (exchange: Exchange) => listOf(exchange, name);
@@ -64,12 +64,30 @@ const variables: VariableTable = {
   document_uri: { summary: "The same as $uri.", get: ({ uri }) => uri },
   request_uri: { summary: "The path and query as they came.", get: ({ request }) => request.uri },
   request: { summary: "The request line.", get: ({ request }) => request.requestLine },
-  request_method: { summary: "The method.", get: ({ method, main }) => (main.request.method === "" ? undefined : method) },
-  request_length: { summary: "Bytes of the request, head and body.", get: ({ request, body }) => String(request.headLength + (body?.received ?? 0)) },
-  request_time: { summary: "Seconds since the request arrived, to the millisecond.", get: ({ startedAt }) => seconds(performance.now() - startedAt) },
-  request_completion: { summary: '"OK" if the response was sent whole.', get: ({ reply, onGone }) => (reply !== undefined && onGone === undefined ? "OK" : "") },
-  request_port: { summary: "The port that the request names.", get: ({ request }) => (request.authorityPort > 0 ? String(request.authorityPort) : "") },
-  is_request_port: { summary: '":" if the request names a port.', get: ({ request }) => (request.authorityPort > 0 ? ":" : "") },
+  request_method: {
+    summary: "The method.",
+    get: ({ main }) => (main.request.method === "" ? undefined : main.method),
+  },
+  request_length: {
+    summary: "Bytes of the request, head and body.",
+    get: ({ request, body }) => String(request.headLength + (body?.received ?? 0)),
+  },
+  request_time: {
+    summary: "Seconds since the request arrived, to the millisecond.",
+    get: ({ startedAt }) => seconds(performance.now() - startedAt),
+  },
+  request_completion: {
+    summary: '"OK" if the response was sent whole.',
+    get: ({ reply, onGone }) => (reply !== undefined && onGone === undefined ? "OK" : ""),
+  },
+  request_port: {
+    summary: "The port that the request names.",
+    get: ({ request }) => (request.authorityPort > 0 ? String(request.authorityPort) : ""),
+  },
+  is_request_port: {
+    summary: '":" if the request names a port.',
+    get: ({ request }) => (request.authorityPort > 0 ? ":" : ""),
+  },
   request_body: {
     summary: "The body, where a handler has read it and it is in memory.",
     get({ main: { body } }) {
@@ -78,7 +96,8 @@ const variables: VariableTable = {
   },
   request_body_file: {
     summary: "The name of the file with the body (client_body_in_file_only).",
-    get: ({ main: { body } }) => (body?.whole?.kind === "file" ? (body.whole.path ?? `/proc/${process.pid}/fd/${body.whole.fd}`) : undefined),
+    get: ({ main: { body } }) =>
+      body?.whole?.kind === "file" ? (body.whole.path ?? `/proc/${process.pid}/fd/${body.whole.fd}`) : undefined,
   },
   host: {
     summary: "The host that the request names, in lower case; else the server's first name.",
@@ -86,28 +105,62 @@ const variables: VariableTable = {
   },
   hostname: { summary: "This machine's name.", get: () => hostname() },
   server_name: { summary: "The server's first name.", get: ({ server }) => server.name },
-  server_addr: { summary: "The address that the client has reached.", get: ({ client }) => (client.localPort === "" ? `unix:${client.localAddress}` : client.localAddress) },
+  server_addr: {
+    summary: "The address that the client has reached.",
+    get: ({ client }) => (client.localPort === "" ? `unix:${client.localAddress}` : client.localAddress),
+  },
   server_port: { summary: "… and its port.", get: ({ client }) => client.localPort },
   server_protocol: { summary: '"HTTP/1.1" or what the client speaks.', get: ({ request }) => request.protocol },
   scheme: { summary: '"http" or "https".', get: ({ client }) => client.scheme },
   https: { summary: '"on" over TLS.', get: ({ client }) => (client.scheme === "https" ? "on" : "") },
-  remote_addr: { summary: "The client's address.", get: ({ client }) => (client.peerAddress === "" ? "unix:" : client.peerAddress) },
-  remote_port: { summary: "… and its port.", get: ({ client }) => (client.peerPort === 0 ? "" : String(client.peerPort)) },
-  binary_remote_addr: { summary: "The client's address in 4 or 16 bytes.", get: ({ client }) => (client.peerAddress === "" ? "unix:" : binaryAddress(client.peerAddress)) },
-  remote_user: { summary: "The user of Basic authentication, believed or not (RFC 7617).", get: ({ request }) => basicUser(request.headers.get("authorization")) },
+  remote_addr: {
+    summary: "The client's address.",
+    get: ({ client }) => (client.peerAddress === "" ? "unix:" : client.peerAddress),
+  },
+  remote_port: {
+    summary: "… and its port.",
+    get: ({ client }) => (client.peerPort === 0 ? "" : String(client.peerPort)),
+  },
+  binary_remote_addr: {
+    summary: "The client's address in 4 or 16 bytes.",
+    get: ({ client }) => (client.peerAddress === "" ? "unix:" : binaryAddress(client.peerAddress)),
+  },
+  remote_user: {
+    summary: "The user of Basic authentication, believed or not (RFC 7617).",
+    get: ({ request }) => basicUser(request.headers.get("authorization")),
+  },
   connection: { summary: "The connection's number in this worker.", get: ({ client }) => String(client.number) },
-  connection_requests: { summary: "Which request of its connection this is.", get: ({ client }) => String(client.requests) },
-  connection_time: { summary: "Seconds since the connection was made.", get: ({ client }) => seconds(performance.now() - client.acceptedAt) },
+  connection_requests: {
+    summary: "Which request of its connection this is.",
+    get: ({ client }) => String(client.requests),
+  },
+  connection_time: {
+    summary: "Seconds since the connection was made.",
+    get: ({ client }) => seconds(performance.now() - client.acceptedAt),
+  },
   pipe: { summary: '"p" if more had arrived with the request; else ".".', get: () => "." },
   pid: { summary: "The worker's process number.", get: () => String(process.pid) },
   nginx_version: { summary: "The version of Nginx that this behaves as.", get: () => "1.31.5" },
   msec: { summary: "Now, in seconds, to the millisecond.", get: () => (Date.now() / 1000).toFixed(3) },
   time_iso8601: { summary: "Now, as ISO 8601 has it.", get: () => iso8601(new Date()) },
   time_local: { summary: "Now, as the access log has it.", get: () => logTime(new Date()) },
-  document_root: { summary: "The directory of files here (root, alias).", get: (exchange) => exchange.location.documents.root(exchange) },
-  realpath_root: { summary: "The same with its links resolved.", cached: true, get: (exchange) => realPath(exchange.location.documents.root(exchange)) },
-  request_filename: { summary: "The file that the path names here.", get: (exchange) => exchange.location.documents.path(exchange, exchange.uri) },
-  status: { summary: "The response's status.", get: ({ reply }) => (reply === undefined ? "000" : String(reply.head.status).padStart(3, "0")) },
+  document_root: {
+    summary: "The directory of files here (root, alias).",
+    get: (exchange) => exchange.location.documents.root(exchange),
+  },
+  realpath_root: {
+    summary: "The same with its links resolved.",
+    cached: true,
+    get: (exchange) => realPath(exchange.location.documents.root(exchange)),
+  },
+  request_filename: {
+    summary: "The file that the path names here.",
+    get: (exchange) => exchange.location.documents.path(exchange, exchange.uri),
+  },
+  status: {
+    summary: "The response's status.",
+    get: ({ reply }) => (reply === undefined ? "000" : String(reply.head.status).padStart(3, "0")),
+  },
   body_bytes_sent: { summary: "Bytes of the body that were sent.", get: ({ bodyBytesSent }) => String(bodyBytesSent) },
   bytes_sent: { summary: "Bytes that were sent, head included.", get: ({ bytesSent }) => String(bytesSent) },
   limit_rate: {
@@ -115,28 +168,57 @@ const variables: VariableTable = {
     get: ({ rate }) => String(rate),
     set(exchange, value) {
       const found = /^(\d+)([kKmM]?)$/.exec(value);
-      if (found !== null) exchange.rate = Number(found[1]) * (found[2] === "" ? 1 : found[2]?.toLowerCase() === "k" ? 1024 : 1024 * 1024);
+      if (found !== null)
+        exchange.rate = Number(found[1]) * (found[2] === "" ? 1 : found[2]?.toLowerCase() === "k" ? 1024 : 1024 * 1024);
     },
   },
   content_length: { summary: "The request's Content-Length.", get: field("content-length") },
   content_type: { summary: "The request's Content-Type.", get: field("content-type") },
-  sent_http_content_type: { summary: "The response's Content-Type.", get: (exchange) => sentField(exchange, "content-type") },
-  sent_http_connection: { summary: "The response's Connection.", get: ({ closes, reply }) => (reply?.head.status === 101 ? "upgrade" : closes ? "close" : "keep-alive") },
-  sent_http_keep_alive: { summary: "The response's Keep-Alive.", get: ({ reply }) => (reply?.head.keepAliveHint === undefined ? undefined : `timeout=${reply.head.keepAliveHint}`) },
+  sent_http_content_type: {
+    summary: "The response's Content-Type.",
+    get: (exchange) => sentField(exchange, "content-type"),
+  },
+  sent_http_connection: {
+    summary: "The response's Connection.",
+    get: ({ closes, reply }) => (reply?.head.status === 101 ? "upgrade" : closes ? "close" : "keep-alive"),
+  },
+  sent_http_keep_alive: {
+    summary: "The response's Keep-Alive.",
+    get: ({ reply }) => (reply?.head.keepAliveHint === undefined ? undefined : `timeout=${reply.head.keepAliveHint}`),
+  },
   sent_http_transfer_encoding: {
     summary: "The response's Transfer-Encoding.",
-    get: ({ reply, request }) => (reply !== undefined && reply.body.kind === "stream" && request.version === 11 && !reply.head.headers.has("content-length") ? "chunked" : undefined),
+    get: ({ reply, request }) =>
+      reply !== undefined &&
+      reply.body.kind === "stream" &&
+      request.version === 11 &&
+      !reply.head.headers.has("content-length")
+        ? "chunked"
+        : undefined,
   },
-  proxy_protocol_addr: { summary: "The client's address, as the PROXY protocol says.", get: ({ main }) => main.client.proxy?.source?.address },
+  proxy_protocol_addr: {
+    summary: "The client's address, as the PROXY protocol says.",
+    get: ({ main }) => main.client.proxy?.source?.address,
+  },
   proxy_protocol_port: { summary: "… and its port.", get: ({ main }) => portOf(main.client.proxy?.source) },
-  proxy_protocol_server_addr: { summary: "The address that the client reached, as the PROXY protocol says.", get: ({ main }) => main.client.proxy?.destination?.address },
+  proxy_protocol_server_addr: {
+    summary: "The address that the client reached, as the PROXY protocol says.",
+    get: ({ main }) => main.client.proxy?.destination?.address,
+  },
   proxy_protocol_server_port: { summary: "… and its port.", get: ({ main }) => portOf(main.client.proxy?.destination) },
 };
 
-const portOf = (end: { readonly port: number } | undefined): string | undefined => (end === undefined ? undefined : String(end.port));
+const portOf = (end: { readonly port: number } | undefined): string | undefined =>
+  end === undefined ? undefined : String(end.port);
 
 const families: FamilyTable = {
-  arg_: { summary: "An argument of the query.", get: (rest) => ({ args }) => argument(args, rest) },
+  arg_: {
+    summary: "An argument of the query.",
+    get:
+      (rest) =>
+      ({ args }) =>
+        argument(args, rest),
+  },
   http_: {
     summary: "A field of the request, with underscores for hyphens.",
     get: (rest) => {
@@ -181,9 +263,11 @@ function zoneOf(now: Date, separator: string): string {
 const clock = (now: Date): string => `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
 
 /** `2026-11-24T09:22:34+00:00` */
-const iso8601 = (now: Date): string => `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T${clock(now)}${zoneOf(now, ":")}`;
+const iso8601 = (now: Date): string =>
+  `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T${clock(now)}${zoneOf(now, ":")}`;
 
 /** `24/Nov/2026:09:22:34 +0000` */
-export const logTime = (now: Date): string => `${two(now.getDate())}/${months[now.getMonth()]}/${now.getFullYear()}:${clock(now)} ${zoneOf(now, "")}`;
+export const logTime = (now: Date): string =>
+  `${two(now.getDate())}/${months[now.getMonth()]}/${now.getFullYear()}:${clock(now)} ${zoneOf(now, "")}`;
 
 export const coreModule = defineModule({ name: "core", directives: {}, variables, families });

@@ -280,7 +280,8 @@ function redirectToDirectory({ uri, request }: Exchange): Reply {
 
 /** The location's path and the directory. */
 const filesRow: Directive<{ readonly prefix: string; readonly root: string } | undefined> = {
-  summary: "The directory whose files are served; where the location has a content handler too (`app_pass`), that one gets the rest.",
+  summary:
+    "The directory whose files are served; where the location has a content handler too (`app_pass`), that one gets the rest.",
   syntax: "directory",
   contexts: context.location,
   args: 1,
@@ -299,7 +300,12 @@ export const filesModule = defineModule({
   name: "files",
   directives: {
     files: filesRow,
-    files_cache_control: text({ contexts: context.location, initial: undefined, inherit: "never", summary: "The Cache-Control field of all of them." }),
+    files_cache_control: text({
+      contexts: context.location,
+      initial: undefined,
+      inherit: "never",
+      summary: "The Cache-Control field of all of them.",
+    }),
   },
   compile({ files, files_cache_control }, { block }) {
     if (files === undefined) return {};

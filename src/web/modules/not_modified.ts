@@ -2,8 +2,8 @@
 import { parseHttpDate } from "../../base/date.ts";
 import { Headers } from "../../http/headers.ts";
 import { emptyBody, type Reply, type RequestHead } from "../../http/message.ts";
-import { errorReply } from "../error_page.ts";
 import { choice, everywhere } from "../directive.ts";
+import { errorReply } from "../error_page.ts";
 import { defineModule } from "../module.ts";
 import type { Filter } from "../pipeline.ts";
 import { replaceReply } from "../reply.ts";
@@ -12,7 +12,7 @@ import { replaceReply } from "../reply.ts";
  * When is a copy of a certain date still good? "exact": if the file has just that date, as Nginx has it; a file that was
  * replaced by an older one is noticed. "before": if the file is not younger (RFC 9110 13.1.3).
  */
-export type IfModifiedSince = "exact" | "before";
+export type IfModifiedSince = "off" | "exact" | "before";
 
 /** For replies with a validator whose content is at hand; others pass. */
 export function preconditions(ifModifiedSince: IfModifiedSince): Filter {

@@ -17,8 +17,7 @@ export const range: Filter = ({ request, parent }, reply) => {
   if (asked === undefined) return;
   const { head, body } = reply;
   // RFC 9110 14.2: for GET alone, and where the whole would be the answer.
-  if (request.method !== "GET" || head.status !== 200 || head.headers.get("accept-ranges") !== "bytes")
-    return;
+  if (request.method !== "GET" || head.status !== 200 || head.headers.get("accept-ranges") !== "bytes") return;
   if ((body.kind !== "bytes" && body.kind !== "file") || !isCurrent(request.headers, head.headers)) return;
   const size = body.kind === "bytes" ? body.bytes.length : body.length;
   const ranges = parseRanges(asked, size);

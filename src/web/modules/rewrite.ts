@@ -4,7 +4,7 @@ import { ConfigError, type Place, type Statement } from "../../config/statement.
 import type { Reply } from "../../http/message.ts";
 import type { Block } from "../build.ts";
 import { regexWithVariables } from "../core/http.ts";
-import { context, type Directive, flag, invalidParameter, type Parsing } from "../directive.ts";
+import { context, type Directive, flag as flagRow, invalidParameter, type Parsing } from "../directive.ts";
 import { errorReply, redirectPage } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import { type Compiling, defineModule } from "../module.ts";
@@ -35,12 +35,15 @@ interface Rewrite {
   readonly args: Template | undefined;
   /** The request's own arguments are added. */
   readonly keepsArgs: boolean;
-  readonly then: "next" | "last" | "break" | 301 | 302;
+  readonly flag: "next" | "last" | "break" | 301 | 302;
 }
 
 type Script = readonly Step[];
 
-const row = (rest: Pick<Directive<Script>, "summary" | "syntax" | "args" | "contexts"> & { opens?: number }, step: (statement: Statement, at: Parsing) => Step): Directive<Script> => ({
+const row = (
+  rest: Pick<Directive<Script>, "summary" | "syntax" | "args" | "contexts"> & { opens?: number },
+  step: (statement: Statement, at: Parsing) => Step,
+): Directive<Script> => ({
   ...rest,
   initial: [],
   slot: "rewrite",
@@ -49,25 +52,52 @@ const row = (rest: Pick<Directive<Script>, "summary" | "syntax" | "args" | "cont
 });
 
 const ifIn = (place: number, opens: number): Directive<Script> =>
-  row({ summary: "What holds if a condition is true.", syntax: "(condition) { … }", args: [1, Number.POSITIVE_INFINITY], contexts: place, opens }, (statement, at) => ({
-    kind: "if",
-    condition: condition(statement, at),
-    block: at.opened as Block,
-  }));
+  row(
+    {
+      summary: "What holds if a condition is true.",
+      syntax: "(condition) { … }",
+      args: [1, Number.POSITIVE_INFINITY],
+      contexts: place,
+      opens,
+    },
+    (statement, at) => ({
+      kind: "if",
+      condition: condition(statement, at),
+      block: at.opened as Block,
+    }),
+  );
 
 const directives = {
-  rewrite: row({ summary: "Changes the URI where it matches, or redirects.", syntax: "regex replacement [last | break | redirect | permanent]", args: [2, 3], contexts: here }, parseRewrite),
-  return: row({ summary: "Answers at once.", syntax: "code [text] | code URL | URL", args: [1, 2], contexts: here }, parseReturn),
-  set: row({ summary: "Gives a variable a value.", syntax: "$variable value", args: 2, contexts: here }, ({ args, at }, { setup }) => {
-    const [variable = "", value = ""] = args;
-    if (!/^\$./.test(variable)) throw new ConfigError(`invalid variable name "${variable}"`, at);
-    return { kind: "set", set: setup.variables.settable(variable.slice(1), at), value: setup.template(value, at) };
-  }),
+  rewrite: row(
+    {
+      summary: "Changes the URI where it matches, or redirects.",
+      syntax: "regex replacement [last | break | redirect | permanent]",
+      args: [2, 3],
+      contexts: here,
+    },
+    parseRewrite,
+  ),
+  return: row(
+    { summary: "Answers at once.", syntax: "code [text] | code URL | URL", args: [1, 2], contexts: here },
+    parseReturn,
+  ),
+  set: row(
+    { summary: "Gives a variable a value.", syntax: "$variable value", args: 2, contexts: here },
+    ({ args, at }, { setup }) => {
+      const [variable = "", value = ""] = args;
+      if (!/^\$./.test(variable)) throw new ConfigError(`invalid variable name "${variable}"`, at);
+      return { kind: "set", set: setup.variables.settable(variable.slice(1), at), value: setup.template(value, at) };
+    },
+  ),
   break: row({ summary: "Ends the script.", syntax: "", args: 0, contexts: here }, () => ({ kind: "break" })),
   if: ifIn(server, serverIf),
   "if@location": ifIn(location, locationIf),
-  rewrite_log: flag({ contexts: http | here, initial: false, summary: "Whether rewriting is logged as notices." }),
-  uninitialized_variable_warn: flag({ contexts: http | here, initial: true, summary: "Whether the use of variables without a value is logged." }),
+  rewrite_log: flagRow({ contexts: http | here, initial: false, summary: "Whether rewriting is logged as notices." }),
+  uninitialized_variable_warn: flagRow({
+    contexts: http | here,
+    initial: true,
+    summary: "Whether the use of variables without a value is logged.",
+  }),
 };
 
 function parseRewrite({ args, at }: Statement, parsing: Parsing): Rewrite {
@@ -76,8 +106,13 @@ function parseRewrite({ args, at }: Statement, parsing: Parsing): Rewrite {
   const keepsArgs = !given.endsWith("?");
   const replacement = keepsArgs ? given : given.slice(0, -1);
   const isUrl = /^(?:https?:\/\/|\$scheme)/.test(replacement);
-  const then = flagWord === undefined ? (isUrl ? 302 : "next") : { last: "last", break: "break", redirect: 302, permanent: 301 }[flagWord];
-  if (then === undefined) throw invalidParameter({ at }, flagWord ?? "");
+  const flag =
+    flagWord === undefined
+      ? isUrl
+        ? 302
+        : "next"
+      : { last: "last", break: "break", redirect: 302, permanent: 301 }[flagWord];
+  if (flag === undefined) throw invalidParameter({ at }, flagWord ?? "");
   const question = replacement.indexOf("?");
   const { setup } = parsing;
   return {
@@ -87,14 +122,16 @@ function parseRewrite({ args, at }: Statement, parsing: Parsing): Rewrite {
     args: question < 0 ? undefined : setup.template(replacement.slice(question + 1), at),
     keepsArgs,
     // A URL cannot be looked up here, whatever the flag.
-    then: isUrl && typeof then === "string" ? 302 : (then as Rewrite["then"]),
+    flag: isUrl && typeof flag === "string" ? 302 : (flag as Rewrite["flag"]),
   };
 }
 
 function parseReturn({ args, at }: Statement, { setup }: Parsing): Step {
   const [first = "", text] = args;
-  if (/^\d{1,3}$/.test(first)) return { kind: "return", status: Number(first), text: text === undefined ? undefined : setup.template(text, at) };
-  if (text !== undefined || !/^(?:https?:\/\/|\$scheme)/.test(first)) throw new ConfigError(`invalid return code "${first}"`, at);
+  if (/^\d{1,3}$/.test(first))
+    return { kind: "return", status: Number(first), text: text === undefined ? undefined : setup.template(text, at) };
+  if (text !== undefined || !/^(?:https?:\/\/|\$scheme)/.test(first))
+    throw new ConfigError(`invalid return code "${first}"`, at);
   return { kind: "return", status: 302, text: setup.template(first, at) };
 }
 
@@ -144,12 +181,14 @@ function conditionWords(args: readonly string[], at: Place): string[] {
 
 const isTrue = (text: string): boolean => text !== "" && text !== "0";
 
-const matches = (value: Template, regex: Regex, wanted: boolean): Condition => (exchange) => {
-  const found = regex.pattern.exec(value.value(exchange));
-  if (found !== undefined) regex.captured(exchange, found);
-  else exchange.captures = undefined;
-  return (found !== undefined) === wanted;
-};
+const matches =
+  (value: Template, regex: Regex, wanted: boolean): Condition =>
+  (exchange) => {
+    const found = regex.pattern.exec(value.value(exchange));
+    if (found !== undefined) regex.captured(exchange, found);
+    else exchange.captures = undefined;
+    return (found !== undefined) === wanted;
+  };
 
 function fileCondition(operator: string, path: Template, bad: (word: string) => ConfigError): Condition {
   const negated = operator.startsWith("!");
@@ -244,15 +283,19 @@ function returned(exchange: Exchange, status: number, text: Template | undefined
   return textReply(exchange, status, text?.value(exchange) ?? "");
 }
 
-function rewrite(exchange: Exchange, run: Run, { regex, path, args, keepsArgs, then }: Rewrite): Outcome {
+function rewrite(exchange: Exchange, run: Run, { regex, path, args, keepsArgs, flag }: Rewrite): Outcome {
   const found = regex.pattern.exec(exchange.uri);
-  if (run.logs) exchange.log("notice", `"${regex.pattern.source}" ${found === undefined ? "does not match" : "matches"} "${exchange.uri}"`);
+  if (run.logs)
+    exchange.log(
+      "notice",
+      `"${regex.pattern.source}" ${found === undefined ? "does not match" : "matches"} "${exchange.uri}"`,
+    );
   if (found === undefined) {
     exchange.captures = undefined;
     return undefined;
   }
   regex.captured(exchange, found);
-  if (typeof then === "number") return redirected(exchange, run, { path, args, keepsArgs, status: then });
+  if (typeof flag === "number") return redirected(exchange, run, { path, args, keepsArgs, status: flag });
   exchange.internal = true;
   const uri = path.value(exchange);
   const query = args === undefined ? undefined : inArguments(exchange, args);
@@ -264,8 +307,8 @@ function rewrite(exchange: Exchange, run: Run, { regex, path, args, keepsArgs, t
     return errorReply(500);
   }
   exchange.uri = uri;
-  run.changed = then !== "break";
-  return then === "next" ? undefined : "break";
+  run.changed = flag !== "break";
+  return flag === "next" ? undefined : "break";
 }
 
 /** Captures of a path that was escaped must not become separators between arguments. */
@@ -278,7 +321,11 @@ function inArguments(exchange: Exchange, template: Template): string {
   return value;
 }
 
-function redirected(exchange: Exchange, run: Run, to: Pick<Rewrite, "path" | "args" | "keepsArgs"> & { readonly status: 301 | 302 }): Reply {
+function redirected(
+  exchange: Exchange,
+  run: Run,
+  to: Pick<Rewrite, "path" | "args" | "keepsArgs"> & { readonly status: 301 | 302 },
+): Reply {
   let url = unescapePath(inArguments(exchange, to.path));
   if (to.args !== undefined) url += `?${inArguments(exchange, to.args)}`;
   if (to.keepsArgs && exchange.args !== "") url += `${to.args === undefined ? "?" : "&"}${exchange.args}`;

@@ -1,0 +1,66 @@
+/** Requests that are parts of others: SSI's includes, auth_request, mirror, add_before_body. They see what their parent sees. */
+import type { Reply } from "../http/message.ts";
+import { errorReply } from "./error_page.ts";
+import { Exchange } from "./exchange.ts";
+import { filter, respond } from "./pipeline.ts";
+
+/** A page may include a page that includes … */
+const maxDepth = 50;
+
+export interface SubrequestOptions {
+  /** Default: GET. */
+  readonly method?: string;
+  /** The parent's body goes with it (mirror). */
+  readonly withBody?: boolean;
+}
+
+export interface Subrequest {
+  readonly exchange: Exchange;
+  /** As the filters of its own location have made it. Its body is the caller's to read, or to drop (`dropBody`). */
+  readonly reply: Promise<Reply>;
+}
+
+/** Asks the same server for another URI, which must be normalised. Never rejects: what fails is an error's reply. */
+export function subrequest(parent: Exchange, uri: string, args: string, options: SubrequestOptions = {}): Subrequest {
+  const { request, client, server, body } = parent;
+  const exchange = new Exchange(
+    {
+      request,
+      client,
+      server,
+      body: options.withBody === true ? body : undefined,
+      startedAt: performance.now(),
+      parent,
+    },
+    uri,
+    args,
+  );
+  exchange.method = options.method ?? "GET";
+  exchange.internal = true;
+  return { exchange, reply: run(exchange) };
+}
+
+async function run(exchange: Exchange): Promise<Reply> {
+  const reply = depth(exchange) > maxDepth ? tooDeep(exchange) : await answered(exchange);
+  filter(exchange, reply);
+  exchange.main.atEnd(() => exchange.end());
+  return reply;
+}
+
+async function answered(exchange: Exchange): Promise<Reply> {
+  try {
+    return await respond(exchange);
+  } catch (error) {
+    exchange.log("error", error instanceof Error ? error.message : String(error));
+    return errorReply(500);
+  }
+}
+
+function tooDeep(exchange: Exchange): Reply {
+  exchange.log("error", `subrequests cycle while processing "${exchange.uri}"`);
+  return errorReply(500);
+}
+
+function depth({ parent }: Exchange): number {
+  return parent === undefined ? 0 : 1 + depth(parent);
+}
