@@ -26,8 +26,6 @@ function environOf(
 ): Record<string, string> {
   const { at = ends, bodyLength = 0, version = 11, authority = "example.com", facts = {} } = options;
   const request = new CheckedRequest("GET", "/a%20b?x=1", version, Headers.of(...fields));
-  request.path = "/a%20b";
-  request.query = "x=1";
   request.authority = authority;
   request.bodyLength = options.sentLength ?? bodyLength;
   let text = "";
@@ -39,7 +37,8 @@ function environOf(
       text += Buffer.from(bytes).toString("latin1");
     },
   };
-  writeEnviron(to, request, { ...at, environ: undefined }, { path: "/a b", scheme: "http", bodyLength, ...facts });
+  const found: EnvironFacts = { method: "GET", query: "x=1", path: "/a b", scheme: "http", bodyLength, ...facts };
+  writeEnviron(to, request, { ...at, environ: undefined }, found);
   const parts = text.split("\n");
   expect(parts.length % 2).toBe(0);
   return Object.fromEntries(Array.from({ length: parts.length / 2 }, (_, i) => [parts[2 * i], parts[2 * i + 1]]));
@@ -58,6 +57,7 @@ test("what every request has", () => {
     REMOTE_ADDR: "192.0.2.7",
     REMOTE_PORT: "4711",
   });
+  expect(environOf([], { version: 9 }).SERVER_PROTOCOL).toBe("HTTP/0.9");
   expect(environOf([], { version: 10 }).SERVER_PROTOCOL).toBe("HTTP/1.0");
   expect(environOf([], { facts: { scheme: "https" } })["wsgi.url_scheme"]).toBe("https");
 });
