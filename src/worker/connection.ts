@@ -295,7 +295,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       exchange.reply = found;
       return this.#transport.end();
     }
-    if (!mayFollow(exchange, this.#limits)) this.#engine.stopKeepAlive();
+    if (this.#service.draining || !mayFollow(exchange, this.#limits)) this.#engine.stopKeepAlive();
     else if (this.#limits.keepAliveHint > 0) found.head.keepAliveHint = this.#limits.keepAliveHint;
     this.#enter("sending", 0);
     this.#sending = new Sending(this.#engine, this.#stream, this, exchange, found);

@@ -13,4 +13,6 @@ export interface Service {
   /** worker_connections: above it new connections replace idle ones, or are shed. */
   readonly maxConnections: number;
   readonly connections: Set<Connection>;
+  /** The process is about to leave: each connection's next response is its last. */
+  draining: boolean;
 }

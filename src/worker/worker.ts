@@ -24,6 +24,8 @@ import type { Service } from "./service.ts";
 
 /** Of the connections at the limit, this share of idle ones makes room for new clients at once. */
 const shedShare = 16;
+/** Who has just been answered may be about to ask again: idle connections stay so much longer, and no such request is lost, ms. */
+const lastRequestMs = 100;
 
 /** Runs until the master says stop or is gone. */
 export function runWebWorker(): void {
@@ -49,7 +51,6 @@ class WebWorker {
   readonly #files = new LogFiles();
   readonly #listeners: readonly Listener[];
   readonly #leftovers: Leftovers;
-  #draining = false;
 
   constructor(plan: WorkerPlan) {
     this.#leftovers = plan.leftovers;
@@ -87,6 +88,7 @@ class WebWorker {
       lane,
       maxConnections: plan.connections,
       connections: new Set(),
+      draining: false,
     };
     const site = new Site(built, runtime);
     if (plan.user !== undefined) dropPrivileges(plan.user);
@@ -146,22 +148,26 @@ class WebWorker {
     }
   }
 
-  /** `withinMs`: what is not finished by then is cut off; 0: nothing is. */
+  /** `withinMs`: what is not finished by then is cut off; 0: nothing is. A second order may only shorten the time. */
   drain(withinMs: number): void {
-    if (this.#draining) return;
-    this.#draining = true;
-    for (const listener of this.#listeners) listener.stop();
-    for (const connection of [...this.#service.connections]) connection.retire();
     const leave = () => process.exit(0);
     if (withinMs > 0) setTimeout(leave, withinMs);
-    const look = () => this.#service.connections.size === 0 && leave();
+    if (this.#service.draining) return;
+    this.#service.draining = true;
+    for (const listener of this.#listeners) listener.stop();
+    const { connections } = this.#service;
+    const retireIdle = () => {
+      for (const connection of [...connections]) connection.retire();
+    };
+    setTimeout(retireIdle, lastRequestMs);
+    const look = () => connections.size === 0 && leave();
     setInterval(look, 20);
     look();
   }
 
   /** The master is gone without having tidied up. */
   cleanUp(): void {
-    if (this.#draining) return;
+    if (this.#service.draining) return;
     const { unixPaths, pidFile, masterPid } = this.#leftovers;
     for (const path of unixPaths) removeFile(path);
     if (pidFile !== undefined && readFileOr(pidFile, "").trim() === String(masterPid)) removeFile(pidFile);

@@ -122,10 +122,12 @@ test("QUIT finishes what is under way and takes nothing new", async () => {
 });
 
 test("worker_shutdown_timeout is a bound for that", async () => {
-  await using server = await NginxServer.start((port) => answering(port, "one", "worker_shutdown_timeout 1s;"));
+  await using server = await NginxServer.start((port) => answering(port, "one", "worker_shutdown_timeout 2s;"));
   using client = await Client.open(server.port);
   await isRead(server, client);
   server.signal("SIGQUIT");
+  await until(() => refuses(server.port), "the port is closed");
+  expect(client.closed).toBe(false);
   expect(await server.process.exited).toBe(0);
   expect(await client.end()).toBe("");
 });
