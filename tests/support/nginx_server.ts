@@ -102,9 +102,13 @@ export class NginxServer implements AsyncDisposable {
     process.kill(pid, name);
   }
 
+  url(path = "/"): string {
+    return `http://127.0.0.1:${this.port}${path}`;
+  }
+
   /** What a request for / is answered, on a connection of its own. */
   async text(path = "/"): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, { headers: { Connection: "close" } });
+    const response = await fetch(this.url(path), { headers: { Connection: "close" } });
     return (await response.text()).trim();
   }
 
