@@ -1,6 +1,6 @@
 /** From a configuration file to a plan. */
 import { availableParallelism } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { ErrorLevel } from "../base/error_log.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Configuration } from "../config/configuration.ts";
@@ -50,12 +50,12 @@ export function loadConfiguration({ file, prefix, errorLog, globals }: LoadOptio
 /** Reads and compiles a configuration. Throws ConfigError or StartError. */
 export async function loadPlan(options: LoadOptions): Promise<LoadedPlan> {
   const { configuration, files } = loadConfiguration(options);
-  const loaded = planOf(configuration);
+  const loaded = planOf(configuration, resolve(options.prefix, defaultPidFile));
   return { ...loaded, files };
 }
 
-/** Understands a configuration. Throws ConfigError or StartError. */
-export function planOf(configuration: Configuration): Omit<LoadedPlan, "files"> {
+/** Understands a configuration. `pidFile`: where the process number is written if it does not say. Throws ConfigError or StartError. */
+export function planOf(configuration: Configuration, pidFile: string | undefined): Omit<LoadedPlan, "files"> {
   const { main, setup, servers } = buildConfiguration(configuration);
   const summary = summarise({ main, setup, servers });
   const user = resolveUser(summary.user);
@@ -75,9 +75,9 @@ export function planOf(configuration: Configuration): Omit<LoadedPlan, "files"> 
       fileLimit: summary.fileLimit,
       shutdownTimeoutMs: summary.shutdownTimeoutMs,
       user: user.plan,
-      errorLog: typeof log?.to === "string" ? log.to : configuration.errorLog,
+      errorLog: typeof log?.to === "string" ? (log.to === "/dev/stderr" ? "-" : log.to) : configuration.errorLog,
       logLevel: appLevels[errorLevel],
-      pidFile: summary.pidFile ?? join(configuration.prefix, defaultPidFile),
+      pidFile: summary.pidFile ?? pidFile,
     },
     errorLevel,
     daemon: summary.daemon,

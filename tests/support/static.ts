@@ -1,4 +1,4 @@
-/** A directory served by a handler of its own, for tests of `static.ts`. */
+/** A directory served by a handler of its own, for tests of `files.ts`. */
 import { readdirSync, readlinkSync } from "node:fs";
 import type { Reply } from "../../src/http/message.ts";
 import { FileCache } from "../../src/web/file_cache.ts";
@@ -11,7 +11,7 @@ export function serve(root: string, options: Partial<StaticOptions> = {}) {
   const handler = staticFiles({ prefix: "/static/", root, cache, ...options });
   const ask = (target: string, request: RequestOptions = {}): Reply | undefined => {
     const found = handler(exchangeFor(target, request));
-    if (found instanceof Promise || (found !== undefined && "jumpTo" in found)) throw new Error("a reply was expected");
+    if (found instanceof Promise || (found !== undefined && !("head" in found))) throw new Error("a reply was expected");
     return found;
   };
   const get = (target: string, request: RequestOptions = {}): Reply => {

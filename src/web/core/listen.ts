@@ -8,7 +8,7 @@ import type { KeepAliveProbes, ListenPlan } from "../plan.ts";
 
 /** One address of a server. */
 export interface ListenConf {
-  readonly address: Exclude<Address, { kind: "fd" }>;
+  readonly address: Address;
   /** "127.0.0.1:8000", "*:80", "[::]:80", "unix:/run/x.sock" */
   readonly key: string;
   readonly isDefault: boolean;
@@ -118,6 +118,8 @@ const keyOf = (address: ListenConf["address"]): string =>
 /** `127.0.0.1:8000`, `127.0.0.1`, `8000`, `*:8000`, `[::]:8000`, `localhost:8000`, `unix:/path`, and ports as ranges. */
 function listenAddresses(text: string, at: Place): ListenConf["address"][] {
   const bad = (why: string): ConfigError => new ConfigError(`${why} in "${text}" of the "listen" directive`, at);
+  const fd = /^fd:\/\/(\d{1,6})$/.exec(text)?.[1];
+  if (fd !== undefined) return [{ kind: "fd", fd: Number(fd) }];
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length);
     if (path === "") throw bad("no path in the unix domain socket");
