@@ -12,6 +12,7 @@ import { httpDirectives, type NamedServer } from "./core/http.ts";
 import { limitDirectives } from "./core/limits.ts";
 import { type ListenConf, listenPlan, type SocketOptions } from "./core/listen.ts";
 import { mainDirectives } from "./core/main.ts";
+import { resolverDirectives } from "./core/resolver.ts";
 import { typeDirectives } from "./core/types.ts";
 import { type Conf, context, type Directives } from "./directive.ts";
 import { type Client, Exchange } from "./exchange.ts";
@@ -33,6 +34,7 @@ export const coreDirectives: readonly Directives[] = [
   documentDirectives,
   typeDirectives,
   accessDirectives,
+  resolverDirectives,
 ];
 
 /** A configuration whose every statement has been understood. */
