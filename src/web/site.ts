@@ -16,6 +16,7 @@ import { resolverDirectives } from "./core/resolver.ts";
 import { typeDirectives } from "./core/types.ts";
 import { type Conf, context, type Directives } from "./directive.ts";
 import { type Client, Exchange } from "./exchange.ts";
+import { gzipAcceptDirectives } from "./gzip_accept.ts";
 import type { Runtime } from "./module.ts";
 import { modules } from "./order.ts";
 import { normalizePath } from "./path.ts";
@@ -35,6 +36,7 @@ export const coreDirectives: readonly Directives[] = [
   typeDirectives,
   accessDirectives,
   resolverDirectives,
+  gzipAcceptDirectives,
 ];
 
 /** A configuration whose every statement has been understood. */
