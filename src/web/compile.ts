@@ -117,6 +117,7 @@ export class Compiler {
           ? undefined
           : { methods: http.limit_except.methods, location: this.location(excepting) },
       documents: compileDocuments(block.conf(documentDirectives).root, this.#setup),
+      facts: factsOf(parts),
     };
   }
 
@@ -132,6 +133,11 @@ export class Compiler {
 }
 
 const present = <T>(all: readonly (T | undefined)[]): T[] => all.filter((each) => each !== undefined);
+
+function factsOf(parts: readonly Parts[]): Location["facts"] {
+  const all = present(parts.map(({ facts }) => facts));
+  return all.length === 0 ? undefined : new Map(all);
+}
 
 /** The location's own handler, or files: what none of them has does not exist. */
 function content(parts: readonly Parts[]): Handler[] {

@@ -50,6 +50,8 @@ export interface Parts {
   readonly files?: Handler | undefined;
   readonly filter?: Filter | undefined;
   readonly log?: LogHandler | undefined;
+  /** What variables of the module want to know about a request's location: `exchange.location.facts?.get(key)`. */
+  readonly facts?: readonly [key: symbol, value: unknown];
   /** `location /x/` with such a content handler: a request for `/x` is redirected. */
   readonly addsSlash?: boolean;
 }

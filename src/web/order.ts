@@ -5,16 +5,24 @@
 import type { Directives } from "./directive.ts";
 import type { Module } from "./module.ts";
 import { appModule } from "./modules/app.ts";
+import { browserModule } from "./modules/browser.ts";
 import { coreModule } from "./modules/core.ts";
 import { filesModule } from "./modules/files.ts";
+import { geoModule } from "./modules/geo.ts";
 import { logModule } from "./modules/log.ts";
+import { mapModule } from "./modules/map.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
 import { rangeModule } from "./modules/range.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
+import { splitClientsModule } from "./modules/split_clients.ts";
 
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
   coreModule,
+  mapModule,
+  geoModule,
+  splitClientsModule,
+  browserModule,
   // Phases: rewrite, preaccess, access, precontent.
   rewriteModule,
   // Content: who answers.

@@ -59,6 +59,8 @@ export interface Location {
   readonly except: { readonly methods: ReadonlySet<string>; readonly location: Location } | undefined;
   /** Where files are: `root`, `alias`. */
   readonly documents: Documents;
+  /** What modules want to know here, by keys of their own; undefined: none does. */
+  readonly facts: ReadonlyMap<symbol, unknown> | undefined;
 }
 
 /** A server as compiled: its names are its listeners' matter. */

@@ -39,6 +39,7 @@ export const bareLocation: Location = {
   serverToken: undefined,
   except: undefined,
   documents: { root: () => "/", path: (_, uri) => uri, alias: undefined },
+  facts: undefined,
 };
 
 const bareServer: Server = {

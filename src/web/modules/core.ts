@@ -5,6 +5,7 @@ import type { Exchange } from "../exchange.ts";
 import { realPath } from "../files.ts";
 import { defineModule } from "../module.ts";
 import type { FamilyTable, VariableTable } from "../variables.ts";
+import { requestId } from "./request_id.ts";
 
 const field = (name: string) => (exchange: Exchange) => listOf(exchange, name);
 
@@ -72,6 +73,7 @@ const variables: VariableTable = {
     summary: "Bytes of the request, head and body.",
     get: ({ request, body }) => String(request.headLength + (body?.received ?? 0)),
   },
+  request_id: requestId,
   request_time: {
     summary: "Seconds since the request arrived, to the millisecond.",
     get: ({ startedAt }) => seconds(performance.now() - startedAt),
