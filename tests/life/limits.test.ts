@@ -32,7 +32,7 @@ test("when all are busy new ones are shed, and the service recovers by itself", 
   const busy = await open(server.port, room, asking);
   await Promise.all(busy.map((client) => client.read(/100 Continue/)));
   const shed = await open(server.port, 20, get);
-  await server.logged(/144 connections, all busy: a new one was closed/);
+  await server.logged(/144 worker_connections are not enough, all are busy: a new one was closed/);
   await until(() => shed.every(({ closed }) => closed), "the new ones are closed");
   expect(shed.map(({ received }) => received).join("")).toBe("");
   for (const client of busy) client.send("ab");

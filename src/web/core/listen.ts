@@ -130,17 +130,19 @@ function listenAddresses(text: string, at: Place): ListenConf["address"][] {
   if (found === null) throw bad("invalid host");
   const [, v6, name = "", portText] = found;
   const isPortOnly = v6 === undefined && portText === undefined && /^\d+(-\d+)?$/.test(name);
-  const ports = portRange(isPortOnly ? name : portText, bad);
+  // Port 0, any that is free, is what a command line may ask for; in a file it is a mistake.
+  const least = at.line === 0 ? 0 : 1;
+  const ports = portRange(isPortOnly ? name : portText, least, bad);
   const hosts = isPortOnly ? [{ family: 4, host: "0.0.0.0" } as const] : hostsOf(v6, name, bad);
   return hosts.flatMap(({ family, host }) => ports.map((port) => ({ kind: "tcp", family, host, port }) as const));
 }
 
-function portRange(text: string | undefined, bad: (why: string) => ConfigError): number[] {
+function portRange(text: string | undefined, least: number, bad: (why: string) => ConfigError): number[] {
   if (text === undefined) return [80];
   const found = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
   const first = Number(found?.[1]);
   const last = Number(found?.[2] ?? found?.[1]);
-  if (found === null || first < 1 || last > 65535) throw bad("invalid port");
+  if (found === null || first < least || last > 65535) throw bad("invalid port");
   if (last < first) throw bad("invalid port range");
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
