@@ -115,7 +115,8 @@ class StrungSource implements Source, Sink {
   cancel(reason: string): void {
     this.#cancelled = reason;
     this.#current?.cancel(reason);
-    for (const part of this.#parts.slice(this.#at + 1))
+    const rest = this.#current === undefined ? this.#at : this.#at + 1;
+    for (const part of this.#parts.slice(rest))
       if (typeof part === "object" && part.kind !== "empty") sourceOf(part).cancel(reason);
   }
 

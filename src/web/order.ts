@@ -4,6 +4,7 @@
  */
 import type { Directives } from "./directive.ts";
 import type { Module } from "./module.ts";
+import { additionBodyModule, additionModule } from "./modules/addition.ts";
 import { appModule } from "./modules/app.ts";
 import { browserModule } from "./modules/browser.ts";
 import { coreModule } from "./modules/core.ts";
@@ -15,6 +16,7 @@ import { notModifiedModule } from "./modules/not_modified.ts";
 import { rangeModule } from "./modules/range.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
+import { subFilterModule } from "./modules/sub_filter.ts";
 
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
@@ -30,6 +32,9 @@ export const modules: readonly Module<Directives>[] = [
   appModule,
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
   notModifiedModule,
+  additionModule,
+  subFilterModule,
+  additionBodyModule,
   rangeModule,
   // Last: what has happened.
   logModule,
