@@ -28,6 +28,7 @@ const signatures = {
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   sendfile: { args: ["i32", "i32", "ptr", "u64"], returns: "i64" },
+  openat: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
@@ -374,4 +375,13 @@ export function sendFile(socket: number, file: number, offset: number, length: n
   const errno = read.i32(libc.__errno_location() as Pointer, 0);
   if (errno === constants.errno.EAGAIN) return -1;
   throw new SystemError("sendfile", errno);
+}
+
+/**
+ * Opens `name` (latin-1 text of its bytes) in an open directory. `flags`: of open(2); the descriptor does not pass to other programs.
+ * Throws SystemError: ENOENT, ELOOP …
+ */
+export function openAt(directory: number, name: string, flags: number): number {
+  const path = Buffer.from(`${name}\0`, "latin1");
+  return checked("openat", libc.openat(directory, ptr(path), flags | 0o2000000, 0)); // O_CLOEXEC
 }

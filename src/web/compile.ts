@@ -7,6 +7,7 @@ import { compileErrorPages, errorDirectives } from "./core/errors.ts";
 import { httpDirectives, type LocationMatch, type NamedServer } from "./core/http.ts";
 import { clientLimits, limitDirectives } from "./core/limits.ts";
 import { mainDirectives } from "./core/main.ts";
+import { compileFileAccess, openFileDirectives } from "./core/open_files.ts";
 import { contentTypes, typeDirectives } from "./core/types.ts";
 import { context, type Directives } from "./directive.ts";
 import { errorReply, redirectPage } from "./error_page.ts";
@@ -117,6 +118,7 @@ export class Compiler {
           ? undefined
           : { methods: http.limit_except.methods, location: this.location(excepting) },
       documents: compileDocuments(block.conf(documentDirectives).root, this.#setup),
+      fileAccess: compileFileAccess(block.conf(openFileDirectives)),
       facts: factsOf(parts),
     };
   }

@@ -80,6 +80,10 @@ export class Exchange {
   /** Bytes sent so far: of the body, and with the head. */
   bodyBytesSent = 0;
   bytesSent = 0;
+  /** A script ended with `break` after it had changed the URI: it is not the one that the location was found for. */
+  rewrittenInPlace = false;
+  /** try_files found a file below the `alias` of a location with a regular expression: the URI is its name there. */
+  addsUriToAlias = false;
   /** Its path is none: a bad escape, a climb above the root. */
   isMalformed = false;
   /** limit_rate, bytes per second (0: as fast as the client reads), and from which byte of the body on. */
@@ -144,11 +148,19 @@ export class Exchange {
     if (errorLog.wants(level)) errorLog.log(level, `*${this.client.number} ${message}${this.#label()}`);
   }
 
-  #label(): string {
+  /** The same about an upstream: `label` is its URL. */
+  logUpstream(level: ErrorLevel, message: string, label: string): void {
+    const { errorLog } = this.location;
+    if (errorLog.wants(level))
+      errorLog.log(level, `*${this.client.number} ${message}${this.#label(`, upstream: "${label}"`)}`);
+  }
+
+  #label(upstream = ""): string {
     const { request, client, server, parent } = this;
     const peer = client.peerAddress === "" ? "unix:" : client.peerAddress;
     let label = `, client: ${peer}, server: ${server.name}, request: "${request.requestLine}"`;
     if (parent !== undefined) label += `, subrequest: "${this.uri}"`;
+    label += upstream;
     const host = request.headers.get("host");
     if (host !== undefined) label += `, host: "${host}"`;
     const referrer = request.headers.get("referer");

@@ -39,7 +39,8 @@ function absence(error: unknown): Absent {
 }
 
 /** The name as the system takes it: strings would be written as UTF-8. */
-const systemPath = (path: string): string | Buffer => (/[\x80-\xff]/.test(path) ? Buffer.from(path, "latin1") : path);
+export const systemPath = (path: string): string | Buffer =>
+  /[\x80-\xff]/.test(path) ? Buffer.from(path, "latin1") : path;
 
 /** `stat` of a path, links followed. */
 export function statPath(path: string): Stats | Absent {

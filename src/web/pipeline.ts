@@ -8,6 +8,7 @@ import { ownHeaders, type Reply } from "../http/message.ts";
 import type { Documents } from "./documents.ts";
 import { errorReply, wireStatus } from "./error_page.ts";
 import type { Exchange } from "./exchange.ts";
+import type { FileAccess } from "./file_access.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { RedirectConf } from "./redirect.ts";
 
@@ -59,6 +60,8 @@ export interface Location {
   readonly except: { readonly methods: ReadonlySet<string>; readonly location: Location } | undefined;
   /** Where files are: `root`, `alias`. */
   readonly documents: Documents;
+  /** How files are looked at: `disable_symlinks`, `open_file_cache`. */
+  readonly fileAccess: FileAccess;
   /** What modules want to know here, by keys of their own; undefined: none does. */
   readonly facts: ReadonlyMap<symbol, unknown> | undefined;
 }
@@ -193,6 +196,8 @@ function jump(exchange: Exchange, to: Jump): Answer {
   if (to.to === "named") return intoNamed(exchange, to.name);
   exchange.uri = to.uri;
   exchange.args = to.args;
+  exchange.rewrittenInPlace = false;
+  exchange.addsUriToAlias = false;
   exchange.location = exchange.server.root;
   return fromServer(exchange, 0);
 }

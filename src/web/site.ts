@@ -12,6 +12,7 @@ import { httpDirectives, type NamedServer } from "./core/http.ts";
 import { limitDirectives } from "./core/limits.ts";
 import { type ListenConf, listenPlan, type SocketOptions } from "./core/listen.ts";
 import { mainDirectives } from "./core/main.ts";
+import { openFileDirectives } from "./core/open_files.ts";
 import { resolverDirectives } from "./core/resolver.ts";
 import { typeDirectives } from "./core/types.ts";
 import { type Conf, context, type Directives } from "./directive.ts";
@@ -37,6 +38,7 @@ export const coreDirectives: readonly Directives[] = [
   accessDirectives,
   resolverDirectives,
   gzipAcceptDirectives,
+  openFileDirectives,
 ];
 
 /** A configuration whose every statement has been understood. */

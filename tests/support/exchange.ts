@@ -10,6 +10,7 @@ import { Block } from "../../src/web/build.ts";
 import { clientLimits, limitDirectives } from "../../src/web/core/limits.ts";
 import { context } from "../../src/web/directive.ts";
 import { type Client, Exchange } from "../../src/web/exchange.ts";
+import { plainAccess } from "../../src/web/file_access.ts";
 import { fileSource } from "../../src/web/file_source.ts";
 import { normalizePath } from "../../src/web/path.ts";
 import type { Location, Server } from "../../src/web/pipeline.ts";
@@ -38,7 +39,8 @@ export const bareLocation: Location = {
   contentType: () => "text/plain",
   serverToken: undefined,
   except: undefined,
-  documents: { root: () => "/", path: (_, uri) => uri, alias: undefined },
+  documents: { root: () => "/", path: (_, uri) => uri, alias: undefined, isConstant: true },
+  fileAccess: plainAccess,
   facts: undefined,
 };
 

@@ -67,29 +67,40 @@ export const documentDirectives = {
 };
 
 export function compileDocuments(conf: RootConf | undefined, setup: Setup): Documents {
-  if (conf === undefined) return rootOf(() => setup.path("html"));
+  if (conf === undefined) {
+    const html = setup.path("html");
+    return rootOf(() => html, true);
+  }
   const { to, match, kind } = conf;
   const { prefix } = setup.configuration;
   const directory =
     to.constant === undefined
       ? (exchange: Parameters<typeof to.value>[0]) => absolute(to.value(exchange), prefix)
       : to.value;
-  if (kind === "root" || match === undefined || match.kind === "named") return rootOf(directory);
+  if (kind === "root" || match === undefined || match.kind === "named")
+    return rootOf(directory, to.constant !== undefined);
   if (match.kind === "regex")
     // The expression's captures say it all.
-    return { root: directory, path: directory, alias: { prefix: "" } };
+    return {
+      root: directory,
+      path: (exchange, uri) => (exchange.addsUriToAlias ? directory(exchange) + uri : directory(exchange)),
+      alias: { prefix: "" },
+      isConstant: false,
+    };
   const { path } = match;
   return {
     root: directory,
     path: (exchange, uri) => directory(exchange) + uri.slice(path.length),
     alias: { prefix: path },
+    isConstant: to.constant !== undefined,
   };
 }
 
 const absolute = (path: string, prefix: string): string => (path.startsWith("/") ? path : prefix + path);
 
-const rootOf = (root: Documents["root"]): Documents => ({
+const rootOf = (root: Documents["root"], isConstant: boolean): Documents => ({
   root,
   path: (exchange, uri) => root(exchange) + uri,
   alias: undefined,
+  isConstant,
 });

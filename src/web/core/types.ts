@@ -48,7 +48,8 @@ export const typeDirectives = {
 export function contentTypes({ types: known, default_type }: Conf<typeof typeDirectives>): (path: string) => string {
   return (path) => {
     const dot = path.lastIndexOf(".");
-    if (dot < 0 || path.includes("/", dot)) return default_type;
+    // A dot at the beginning of a name makes it hidden; what follows is no extension.
+    if (dot < 1 || path[dot - 1] === "/" || path.includes("/", dot)) return default_type;
     return known.get(path.slice(dot + 1).toLowerCase()) ?? default_type;
   };
 }

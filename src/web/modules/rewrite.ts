@@ -1,5 +1,5 @@
 /** ngx_http_rewrite_module: `if`, `set`, `rewrite`, `return`, `break`, one after the other as they are written. */
-import { accessSync, constants, type Stats, statSync } from "node:fs";
+import type { Stats } from "node:fs";
 import { ConfigError, type Place, type Statement } from "../../config/statement.ts";
 import type { Reply } from "../../http/message.ts";
 import type { Block } from "../build.ts";
@@ -7,6 +7,7 @@ import { regexWithVariables } from "../core/http.ts";
 import { context, type Directive, flag as flagRow, invalidParameter, type Parsing } from "../directive.ts";
 import { errorReply, redirectPage } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
+import { FileFailure } from "../file_access.ts";
 import { type Compiling, defineModule } from "../module.ts";
 import { decodePath, encodeArgument } from "../path.ts";
 import type { Handler, Jump, Location } from "../pipeline.ts";
@@ -192,34 +193,24 @@ const matches =
 
 function fileCondition(operator: string, path: Template, bad: (word: string) => ConfigError): Condition {
   const negated = operator.startsWith("!");
-  const kind = operator.slice(negated ? 2 : 1);
-  const tests: Readonly<Record<string, (path: string) => boolean>> = {
-    f: (name) => stats(name)?.isFile() === true,
-    d: (name) => stats(name)?.isDirectory() === true,
-    e: (name) => stats(name) !== undefined,
-    x: (name) => stats(name)?.isFile() === true && isExecutable(name),
-  };
-  const test = tests[kind];
+  const test = fileTests[operator.slice(negated ? 2 : 1)];
   if (test === undefined) throw bad(operator);
-  return (exchange) => test(path.value(exchange)) !== negated;
+  return (exchange) => {
+    const name = path.value(exchange);
+    const found = exchange.location.fileAccess.stat(exchange, name);
+    if (!(found instanceof FileFailure)) return test(found) !== negated;
+    if (!found.isAbsence) exchange.log("crit", found.about(name));
+    return negated;
+  };
 }
 
-function stats(path: string): Stats | undefined {
-  try {
-    return statSync(Buffer.from(path, "latin1"), { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(Buffer.from(path, "latin1"), constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+const fileTests: Readonly<Record<string, (found: Stats) => boolean>> = {
+  f: (found) => found.isFile(),
+  d: (found) => found.isDirectory(),
+  e: (found) => found.isFile() || found.isDirectory(),
+  // The owner's right to execute it, whoever we are.
+  x: (found) => (found.mode & 0o100) !== 0,
+};
 
 /** What a script has done so far. */
 interface Run {
@@ -243,7 +234,8 @@ function compileScript(script: Script, at: Compiling): Operation[] {
           return undefined;
         };
       case "break":
-        return (_, run) => {
+        return (exchange, run) => {
+          if (run.changed) exchange.rewrittenInPlace = true;
           run.changed = false;
           return "break";
         };
@@ -308,6 +300,7 @@ function rewrite(exchange: Exchange, run: Run, { regex, path, args, keepsArgs, f
   }
   exchange.uri = uri;
   run.changed = flag !== "break";
+  if (flag === "break") exchange.rewrittenInPlace = true;
   return flag === "next" ? undefined : "break";
 }
 
