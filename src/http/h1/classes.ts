@@ -43,3 +43,8 @@ export function isTokenText(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (((classes[text.charCodeAt(i)] ?? 0) & isToken) === 0) return false;
   return text !== "";
 }
+
+export function isValueText(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (((classes[text.charCodeAt(i)] ?? 0) & isValue) === 0) return false;
+  return true;
+}

@@ -104,6 +104,57 @@ export function responseFraming(
   return version < 11 ? "close" : "chunked";
 }
 
+/** How a response that we receive ends. */
+export interface ReceivedFraming {
+  readonly framing: "none" | "length" | "chunked" | "close";
+  /** Bytes of the body; -1: nobody knows before its end. */
+  readonly length: number;
+}
+
+/**
+ * RFC 9112 6.3, from the side that receives. Both lengths at once, or one of them twice, are an upstream that was made to
+ * say what another upstream, or its client, wants: refused in any response. Returns what is wrong in Nginx's words.
+ */
+export function receivedFraming(headers: Headers, toHead: boolean, status: number): ReceivedFraming | string {
+  const { names, values } = headers;
+  let length = -1;
+  let isChunked = false;
+  let first = -1;
+  for (let i = 0; i < names.length; i++) {
+    const { lower } = names[i]!;
+    if (lower !== "content-length" && lower !== "transfer-encoding") continue;
+    if (first >= 0) return doubleFraming(headers, first, i);
+    first = i;
+    const value = values[i]!;
+    if (lower === "content-length") {
+      length = parseLength(value) ?? -1;
+      if (length < 0) return `upstream sent invalid "Content-Length" header: "${show(headers, i)}"`;
+    } else {
+      // Other codings would have to be undone to see where the body ends (rule 4).
+      if (value.toLowerCase() !== "chunked") return `upstream sent unknown "Transfer-Encoding": "${cut(value)}"`;
+      isChunked = true;
+    }
+  }
+  // Rule 1.
+  if (toHead || status === 204 || status === 304) return { framing: "none", length: 0 };
+  if (isChunked) return { framing: "chunked", length: -1 };
+  return length < 0 ? untilClose : { framing: "length", length };
+}
+
+const untilClose: ReceivedFraming = { framing: "close", length: -1 };
+
+function doubleFraming(headers: Headers, first: number, second: number): string {
+  if (headers.names[first]!.lower !== headers.names[second]!.lower) {
+    return 'upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time';
+  }
+  const previous = show(headers, first);
+  return `upstream sent duplicate header line: "${show(headers, second)}", previous value: "${previous}"`;
+}
+
+const show = ({ names, values }: Headers, at: number): string => cut(`${names[at]!.raw}: ${values[at]}`);
+// A line of the log has room for about this much of an upstream's text.
+const cut = (text: string): string => text.slice(0, 800);
+
 function bad(rule: string, detail: string): ProtocolError {
   return { status: 400, rule, detail };
 }

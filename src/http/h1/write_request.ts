@@ -1,0 +1,60 @@
+/** Request heads as text (RFC 9112 3 and 5). What this file lets out has no line end that it did not write itself. */
+import type { FieldName, Headers } from "../headers.ts";
+import { isTokenText, isValueText } from "./classes.ts";
+
+/** A request for an upstream. */
+export interface ClientRequestHead {
+  readonly method: string;
+  /** As it shall stand in the request line (RFC 9112 3.2). Not empty, without control characters. */
+  readonly target: string;
+  readonly version: 10 | 11;
+  /**
+   * Sent as they are, Host and Connection included; Content-Length and Transfer-Encoding are left out, because `bodyLength`
+   * decides about them.
+   */
+  readonly headers: Headers;
+  /** Bytes of body that follow, named by a Content-Length; -1: chunked (1.1 only); undefined: no body and no field. */
+  readonly bodyLength: number | undefined;
+}
+
+// Names come from configuration, but also from clients, which could make one up per request: bounded, like names.ts.
+const maxKnown = 1024;
+const prefixes = new Map<FieldName, string>();
+
+/** `name: `; "": the field is left out. */
+function prefixOf(name: FieldName): string {
+  const known = prefixes.get(name);
+  if (known !== undefined) return known;
+  if (!isTokenText(name.raw)) throw new Error(`invalid name of a request field: ${JSON.stringify(name.raw)}`);
+  const isFraming = name.lower === "content-length" || name.lower === "transfer-encoding";
+  const prefix = isFraming ? "" : `${name.raw}: `;
+  if (prefixes.size < maxKnown) prefixes.set(name, prefix);
+  return prefix;
+}
+
+/**
+ * Request line, fields and empty line. Throws where a method, target or field cannot be sent: a value with CR, LF or NUL
+ * would write fields, or a whole second request, for somebody else. Variables in a configuration can lead to that.
+ */
+export function writeRequestHead({ method, target, version, headers, bodyLength }: ClientRequestHead): string {
+  if (!isTokenText(method)) throw new Error(`invalid method of a request: ${JSON.stringify(method.slice(0, 80))}`);
+  if (target === "" || !isValueText(target) || target.includes("\t")) {
+    throw new Error(`invalid target of a request: ${JSON.stringify(target.slice(0, 80))}`);
+  }
+  let text = `${method} ${target} HTTP/1.${version - 10}\r\n`;
+  const { names, values } = headers;
+  for (let i = 0; i < names.length; i++) {
+    const prefix = prefixOf(names[i]!);
+    if (prefix === "") continue;
+    const value = values[i]!;
+    if (!isValueText(value)) {
+      throw new Error(`invalid character in "${names[i]!.raw}" of a request: ${JSON.stringify(value.slice(0, 80))}`);
+    }
+    text += `${prefix}${value}\r\n`;
+  }
+  if (bodyLength === undefined) return `${text}\r\n`;
+  if (bodyLength >= 0) return `${text}Content-Length: ${bodyLength}\r\n\r\n`;
+  // RFC 9112 6.1: whoever has no 1.1 server in front of it collects the body first.
+  if (version === 10) throw new Error("a chunked body in an HTTP/1.0 request");
+  return `${text}Transfer-Encoding: chunked\r\n\r\n`;
+}
