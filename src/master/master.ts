@@ -61,8 +61,8 @@ export class Master {
   #generation: Generation | undefined;
   /** Ends, or begins, beside it. */
   readonly #others = new Set<Generation>();
-  /** HUP came during a reload: once more, afterwards. */
-  #reloadAgain = false;
+  /** What was asked for during a reload: it is done afterwards. Of several wishes the last counts. */
+  #next: "reload" | "retire" | undefined;
   #upgrade: Upgrade | undefined;
   /** Who started this process: as long as it lives it may be serving with the same sockets. */
   readonly #parent = process.ppid;
@@ -145,7 +145,7 @@ export class Master {
       if (this.#state !== "starting") return;
       this.#state = "serving";
       this.#options.onServing?.();
-      this.#reloadOnceMore();
+      this.#goOn();
     } catch (error) {
       if (this.#state !== "starting") return;
       this.#report.startFailed((error as Error).message);
@@ -204,7 +204,7 @@ export class Master {
   // --- reload
 
   async #reload(): Promise<void> {
-    if (this.#state === "reloading" || this.#state === "starting") this.#reloadAgain = true;
+    if (this.#state === "reloading" || this.#state === "starting") this.#next = "reload";
     if (this.#state !== "serving" && this.#state !== "retired") return;
     const before = this.#state;
     this.#state = "reloading";
@@ -224,13 +224,14 @@ export class Master {
   #afterReload(): void {
     if (this.#isStopping()) return;
     this.#state = this.#generation === undefined ? "retired" : "serving";
-    this.#reloadOnceMore();
+    this.#goOn();
   }
 
-  #reloadOnceMore(): void {
-    if (!this.#reloadAgain) return;
-    this.#reloadAgain = false;
-    void this.#reload();
+  #goOn(): void {
+    const next = this.#next;
+    this.#next = undefined;
+    if (next === "reload") void this.#reload();
+    else if (next === "retire") this.#retire();
   }
 
   #isStopping(): boolean {
@@ -309,8 +310,9 @@ export class Master {
 
   /** The workers leave, and the master stays. */
   #retire(): void {
+    if (this.#state === "reloading") this.#next = "retire";
     const generation = this.#generation;
-    if (generation === undefined || this.#state !== "serving") return;
+    if (generation === undefined || (this.#state !== "serving" && this.#state !== "starting")) return;
     this.#state = "retired";
     this.#generation = undefined;
     void this.#let(generation, true);
