@@ -7,16 +7,19 @@ import type { Module } from "./module.ts";
 import { additionBodyModule, additionModule } from "./modules/addition.ts";
 import { appModule } from "./modules/app.ts";
 import { browserModule } from "./modules/browser.ts";
+import { charsetModule } from "./modules/charset.ts";
 import { coreModule } from "./modules/core.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
+import { proxyModule } from "./modules/proxy.ts";
 import { rangeModule } from "./modules/range.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
+import { upstreamModule } from "./modules/upstream.ts";
 
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
@@ -30,10 +33,13 @@ export const modules: readonly Module<Directives>[] = [
   // Content: who answers.
   filesModule,
   appModule,
+  upstreamModule,
+  proxyModule,
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
   notModifiedModule,
   additionModule,
   subFilterModule,
+  charsetModule,
   additionBodyModule,
   rangeModule,
   // Last: what has happened.
