@@ -69,8 +69,8 @@ export class Exchange {
   jumpsLeft = 10;
   /** The status that an `error_page` led here with; 0: none did. */
   errorStatus = 0;
-  /** … and the fields of that reply which the client needs (WWW-Authenticate, Allow). */
-  errorFields: readonly (readonly [name: string, value: string])[] | undefined = undefined;
+  /** Fields that the client gets whoever answers in the end: of the page that an error page replaces, of an X-Accel-Redirect. */
+  carriedFields: readonly (readonly [name: string, value: string])[] | undefined = undefined;
   /** An error page is being made: its own errors lead to no other (`recursive_error_pages`). */
   inErrorPage = false;
   /** What is sent, once it is known; its head's status is $status. */
@@ -86,8 +86,8 @@ export class Exchange {
   addsUriToAlias = false;
   /** Its path is none: a bad escape, a climb above the root. */
   isMalformed = false;
-  /** limit_rate, bytes per second (0: as fast as the client reads), and from which byte of the body on. */
-  rate = 0;
+  /** limit_rate, bytes per second (0: as fast as the client reads; undefined: nobody has said), and from which byte of the body on. */
+  rate: number | undefined = undefined;
   rateAfter = 0;
   /** Its way back to the client, for what comes before the response; undefined: a part of another request. */
   wire: Wire | undefined = undefined;

@@ -9,8 +9,10 @@ import { appModule } from "./modules/app.ts";
 import { browserModule } from "./modules/browser.ts";
 import { charsetModule } from "./modules/charset.ts";
 import { coreModule } from "./modules/core.ts";
+import { coreResponseModule } from "./modules/core_response.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
+import { headersModule } from "./modules/headers.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
@@ -37,11 +39,13 @@ export const modules: readonly Module<Directives>[] = [
   proxyModule,
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
   notModifiedModule,
+  headersModule,
   additionModule,
   subFilterModule,
   charsetModule,
   additionBodyModule,
   rangeModule,
+  coreResponseModule,
   // Last: what has happened.
   logModule,
 ];

@@ -2,10 +2,11 @@
 import { httpDateNow } from "../base/date.ts";
 import type { ServerEngine, StreamId } from "../http/engine.ts";
 import type { Body, Reply, Sink, Source } from "../http/message.ts";
+import { sourceOf } from "../web/body_change.ts";
 import type { Exchange } from "../web/exchange.ts";
-import { fileSource } from "../web/file_source.ts";
 import { filter } from "../web/pipeline.ts";
 import { dropBody } from "../web/reply.ts";
+import { sliced } from "../web/sliced.ts";
 
 /** Who is told what became of it. */
 export interface SendingOwner {
@@ -61,26 +62,24 @@ export class Sending implements Sink {
       dropBody(body, "a response without a body");
       return;
     }
-    if (exchange.rate > 0) this.#pace(exchange);
+    const { rate = 0 } = exchange;
+    if (rate > 0) this.#pace(rate, exchange.rateAfter);
     if (reply.tunnel !== undefined) this.#source = reply.tunnel.source;
     else this.#begin(body);
   }
 
-  #pace({ rate, rateAfter }: Exchange): void {
+  #pace(rate: number, rateAfter: number): void {
     this.#rate = rate;
     this.#rateAfter = rateAfter;
     this.#startedAt = performance.now();
   }
 
   #begin(body: Body): void {
-    if (body.kind === "bytes" && this.#rate === 0) this.push(body.bytes, true);
-    else if (body.kind === "bytes") this.#source = bytesSource(body.bytes);
-    else if (body.kind === "stream") this.#source = body.source;
-    else if (body.kind === "file") {
-      // Nobody wants to see the bytes: the kernel takes them from the file.
-      if (this.#engine.plainBody && this.#owner.sendFile !== undefined) this.#file = body;
-      else this.#source = fileSource(body);
-    }
+    // Nobody wants to see the bytes: the kernel takes them from the file.
+    if (body.kind === "file" && this.#engine.plainBody && this.#owner.sendFile !== undefined) this.#file = body;
+    else if (this.#rate > 0) this.#source = sliced(sourceOf(body), Math.max(this.#rate / 16, smallPiece) | 0);
+    else if (body.kind === "bytes") this.push(body.bytes, true);
+    else this.#source = sourceOf(body);
   }
 
   /** The transport has room: asks for the next piece, unless one is on its way. */
@@ -168,18 +167,8 @@ export class Sending implements Sink {
 /** A rate is kept to the tenth of a second: shorter pauses would be many, and each costs a turn of the loop. */
 const pieceMs = 100;
 
-/** Bytes as a source: at a rate, they leave in pieces. */
-function bytesSource(bytes: Uint8Array): Source {
-  let at = 0;
-  return {
-    pull(to) {
-      const piece = bytes.subarray(at, at + 4096);
-      at += piece.length;
-      to.push(piece, at === bytes.length);
-    },
-    cancel() {},
-  };
-}
+/** … and bodies leave in pieces that are small against it, but not below this. */
+const smallPiece = 1024;
 
 /** RFC 9110 6.4.1 */
 function mayHaveBody(method: string | undefined, status: number): boolean {

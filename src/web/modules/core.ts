@@ -1,6 +1,8 @@
 /** Variables of the request, its connection and its response (ngx_http_core_module). */
 import { hostname } from "node:os";
 import { parseIpv4, parseIpv6 } from "../../base/address.ts";
+import { isoTimeNow, logTimeNow, secondsText } from "../../base/local_time.ts";
+import { parseSize } from "../../config/values.ts";
 import type { Exchange } from "../exchange.ts";
 import { realPath } from "../files.ts";
 import { defineModule } from "../module.ts";
@@ -11,10 +13,13 @@ const field = (name: string) => (exchange: Exchange) => listOf(exchange, name);
 
 /** All fields of a name, as one. Cookies are joined as cookies are (RFC 6265 5.4). */
 function listOf({ request: { headers } }: Exchange, lower: string): string | undefined {
-  const first = headers.get(lower);
-  if (first === undefined) return undefined;
-  const all = headers.all(lower);
-  return all.length === 1 ? first : all.join(lower === "cookie" ? "; " : ", ");
+  const { names, values } = headers;
+  let text: string | undefined;
+  for (let i = 0; i < names.length; i++) {
+    if (names[i]!.lower !== lower) continue;
+    text = text === undefined ? values[i] : `${text}${lower === "cookie" ? "; " : ", "}${values[i]}`;
+  }
+  return text;
 }
 
 function sentField({ reply }: Exchange, lower: string): string | undefined {
@@ -43,7 +48,6 @@ export function cookie(exchange: Exchange, lower: string): string | undefined {
   return undefined;
 }
 
-const seconds = (ms: number): string => (Math.max(ms, 0) / 1000).toFixed(3);
 const fieldName = (rest: string): string => rest.replaceAll("_", "-");
 
 function binaryAddress(text: string): string {
@@ -71,12 +75,14 @@ const variables: VariableTable = {
   },
   request_length: {
     summary: "Bytes of the request, head and body.",
+    plain: true,
     get: ({ request, body }) => String(request.headLength + (body?.received ?? 0)),
   },
   request_id: requestId,
   request_time: {
     summary: "Seconds since the request arrived, to the millisecond.",
-    get: ({ startedAt }) => seconds(performance.now() - startedAt),
+    plain: true,
+    get: ({ startedAt }) => secondsText(performance.now() - startedAt),
   },
   request_completion: {
     summary: '"OK" if the response was sent whole.',
@@ -84,10 +90,12 @@ const variables: VariableTable = {
   },
   request_port: {
     summary: "The port that the request names.",
+    plain: true,
     get: ({ request }) => (request.authorityPort > 0 ? String(request.authorityPort) : ""),
   },
   is_request_port: {
     summary: '":" if the request names a port.',
+    plain: true,
     get: ({ request }) => (request.authorityPort > 0 ? ":" : ""),
   },
   request_body: {
@@ -105,22 +113,29 @@ const variables: VariableTable = {
     summary: "The host that the request names, in lower case; else the server's first name.",
     get: ({ request, server }) => (request.host === "" ? server.name : request.host),
   },
-  hostname: { summary: "This machine's name.", get: () => hostname() },
+  hostname: { summary: "This machine's name.", get: () => thisHost },
   server_name: { summary: "The server's first name.", get: ({ server }) => server.name },
   server_addr: {
     summary: "The address that the client has reached.",
+    plain: true,
     get: ({ client }) => (client.localPort === "" ? `unix:${client.localAddress}` : client.localAddress),
   },
-  server_port: { summary: "… and its port.", get: ({ client }) => client.localPort },
-  server_protocol: { summary: '"HTTP/1.1" or what the client speaks.', get: ({ request }) => request.protocol },
-  scheme: { summary: '"http" or "https".', get: ({ client }) => client.scheme },
-  https: { summary: '"on" over TLS.', get: ({ client }) => (client.scheme === "https" ? "on" : "") },
+  server_port: { summary: "… and its port.", plain: true, get: ({ client }) => client.localPort },
+  server_protocol: {
+    summary: '"HTTP/1.1" or what the client speaks.',
+    plain: true,
+    get: ({ request }) => request.protocol,
+  },
+  scheme: { summary: '"http" or "https".', plain: true, get: ({ client }) => client.scheme },
+  https: { summary: '"on" over TLS.', plain: true, get: ({ client }) => (client.scheme === "https" ? "on" : "") },
   remote_addr: {
     summary: "The client's address.",
+    plain: true,
     get: ({ client }) => (client.peerAddress === "" ? "unix:" : client.peerAddress),
   },
   remote_port: {
     summary: "… and its port.",
+    plain: true,
     get: ({ client }) => (client.peerPort === 0 ? "" : String(client.peerPort)),
   },
   binary_remote_addr: {
@@ -131,21 +146,27 @@ const variables: VariableTable = {
     summary: "The user of Basic authentication, believed or not (RFC 7617).",
     get: ({ request }) => basicUser(request.headers.get("authorization")),
   },
-  connection: { summary: "The connection's number in this worker.", get: ({ client }) => String(client.number) },
+  connection: {
+    summary: "The connection's number in this worker.",
+    plain: true,
+    get: ({ client }) => String(client.number),
+  },
   connection_requests: {
     summary: "Which request of its connection this is.",
+    plain: true,
     get: ({ client }) => String(client.requests),
   },
   connection_time: {
     summary: "Seconds since the connection was made.",
-    get: ({ client }) => seconds(performance.now() - client.acceptedAt),
+    plain: true,
+    get: ({ client }) => secondsText(performance.now() - client.acceptedAt),
   },
-  pipe: { summary: '"p" if more had arrived with the request; else ".".', get: () => "." },
-  pid: { summary: "The worker's process number.", get: () => String(process.pid) },
-  nginx_version: { summary: "The version of Nginx that this behaves as.", get: () => "1.31.5" },
-  msec: { summary: "Now, in seconds, to the millisecond.", get: () => (Date.now() / 1000).toFixed(3) },
-  time_iso8601: { summary: "Now, as ISO 8601 has it.", get: () => iso8601(new Date()) },
-  time_local: { summary: "Now, as the access log has it.", get: () => logTime(new Date()) },
+  pipe: { summary: '"p" if more had arrived with the request; else ".".', plain: true, get: () => "." },
+  pid: { summary: "The worker's process number.", plain: true, get: () => thisProcess },
+  nginx_version: { summary: "The version of Nginx that this behaves as.", plain: true, get: () => "1.31.5" },
+  msec: { summary: "Now, in seconds, to the millisecond.", plain: true, get: () => secondsText(Date.now()) },
+  time_iso8601: { summary: "Now, as ISO 8601 has it.", plain: true, get: isoTimeNow },
+  time_local: { summary: "Now, as the access log has it.", plain: true, get: logTimeNow },
   document_root: {
     summary: "The directory of files here (root, alias).",
     get: (exchange) => exchange.location.documents.root(exchange),
@@ -161,17 +182,27 @@ const variables: VariableTable = {
   },
   status: {
     summary: "The response's status.",
+    plain: true,
     get: ({ reply }) => (reply === undefined ? "000" : String(reply.head.status).padStart(3, "0")),
   },
-  body_bytes_sent: { summary: "Bytes of the body that were sent.", get: ({ bodyBytesSent }) => String(bodyBytesSent) },
-  bytes_sent: { summary: "Bytes that were sent, head included.", get: ({ bytesSent }) => String(bytesSent) },
+  body_bytes_sent: {
+    summary: "Bytes of the body that were sent.",
+    plain: true,
+    get: ({ bodyBytesSent }) => String(bodyBytesSent),
+  },
+  bytes_sent: {
+    summary: "Bytes that were sent, head included.",
+    plain: true,
+    get: ({ bytesSent }) => String(bytesSent),
+  },
   limit_rate: {
     summary: "Bytes per second that the response is limited to.",
-    get: ({ rate }) => String(rate),
+    plain: true,
+    get: ({ rate = 0 }) => String(rate),
     set(exchange, value) {
-      const found = /^(\d+)([kKmM]?)$/.exec(value);
-      if (found !== null)
-        exchange.rate = Number(found[1]) * (found[2] === "" ? 1 : found[2]?.toLowerCase() === "k" ? 1024 : 1024 * 1024);
+      const rate = parseSize(value);
+      if (rate === undefined) exchange.log("error", `invalid $limit_rate "${value}"`);
+      else exchange.rate = rate;
     },
   },
   content_length: { summary: "The request's Content-Length.", get: field("content-length") },
@@ -202,13 +233,24 @@ const variables: VariableTable = {
     summary: "The client's address, as the PROXY protocol says.",
     get: ({ main }) => main.client.proxy?.source?.address,
   },
-  proxy_protocol_port: { summary: "… and its port.", get: ({ main }) => portOf(main.client.proxy?.source) },
+  proxy_protocol_port: {
+    summary: "… and its port.",
+    plain: true,
+    get: ({ main }) => portOf(main.client.proxy?.source),
+  },
   proxy_protocol_server_addr: {
     summary: "The address that the client reached, as the PROXY protocol says.",
     get: ({ main }) => main.client.proxy?.destination?.address,
   },
-  proxy_protocol_server_port: { summary: "… and its port.", get: ({ main }) => portOf(main.client.proxy?.destination) },
+  proxy_protocol_server_port: {
+    summary: "… and its port.",
+    plain: true,
+    get: ({ main }) => portOf(main.client.proxy?.destination),
+  },
 };
+
+const thisHost = hostname().toLowerCase();
+const thisProcess = String(process.pid);
 
 const portOf = (end: { readonly port: number } | undefined): string | undefined =>
   end === undefined ? undefined : String(end.port);
@@ -247,29 +289,12 @@ const families: FamilyTable = {
 
 /** RFC 7617 2 */
 function basicUser(authorization: string | undefined): string | undefined {
-  const found = /^basic +(\S+)$/i.exec(authorization ?? "");
+  if (authorization === undefined) return undefined;
+  const found = /^basic +(\S+)$/i.exec(authorization);
   if (found === null) return undefined;
   const decoded = Buffer.from(found[1] ?? "", "base64").toString("latin1");
   const colon = decoded.indexOf(":");
   return colon < 0 ? undefined : decoded.slice(0, colon);
 }
-
-const two = (n: number): string => String(n).padStart(2, "0");
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-function zoneOf(now: Date, separator: string): string {
-  const minutes = -now.getTimezoneOffset();
-  return `${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}${separator}${two(Math.abs(minutes) % 60)}`;
-}
-
-const clock = (now: Date): string => `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
-
-/** `2026-11-24T09:22:34+00:00` */
-const iso8601 = (now: Date): string =>
-  `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T${clock(now)}${zoneOf(now, ":")}`;
-
-/** `24/Nov/2026:09:22:34 +0000` */
-export const logTime = (now: Date): string =>
-  `${two(now.getDate())}/${months[now.getMonth()]}/${now.getFullYear()}:${clock(now)} ${zoneOf(now, "")}`;
 
 export const coreModule = defineModule({ name: "core", directives: {}, variables, families });
