@@ -9,13 +9,31 @@ export type LogFormat = (exchange: Exchange) => string;
 
 type Escape = (value: string) => string;
 
-const unsafe = /["\\\x00-\x1f\x7f-\xff]/;
-
 export const escapers: Readonly<Record<"default" | "json" | "none", Escape>> = {
-  default: (text) => (unsafe.test(text) ? text.replace(/["\\\x00-\x1f\x7f-\xff]/g, hexEscape) : text),
-  json: (text) => (/["\\\x00-\x1f]/.test(text) ? text.replace(/["\\\x00-\x1f]/g, jsonEscape) : text),
+  default: (text) => (hasUnsafe(text) ? text.replace(/["\\\x00-\x1f\x7f-\xff]/g, hexEscape) : text),
+  json: (text) => (hasUnsafeInJson(text) ? text.replace(/["\\\x00-\x1f]/g, jsonEscape) : text),
   none: (text) => text,
 };
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+// Loops: for texts of this length a regular expression takes twice as long.
+function hasUnsafe(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === quote || code === backslash) return true;
+  }
+  return false;
+}
+
+function hasUnsafeInJson(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === quote || code === backslash) return true;
+  }
+  return false;
+}
 
 const shortEscapes: Readonly<Record<string, string>> = {
   '"': '\\"',
@@ -40,6 +58,23 @@ export function readFormat(words: readonly string[], at: Place, setup: Setup): L
   // A variable without a value is "-", and nothing where escapes are another format's matter.
   const empty = escapeName === "default" ? "-" : "";
   const template = setup.template(text, at);
-  template.mapValues((value) => (value === undefined ? empty : escaped(value)));
+  template.mapValues({
+    any: () => remembering(empty, escaped),
+    plain: (value) => value ?? empty,
+  });
   return (exchange) => template.value(exchange);
+}
+
+/** Clients repeat themselves: the same agent, the same address, line after line. */
+function remembering(empty: string, escaped: Escape): (value: string | undefined) => string {
+  let last = "";
+  let lastEscaped = "";
+  return (value) => {
+    if (value === undefined) return empty;
+    if (value !== last) {
+      lastEscaped = escaped(value);
+      last = value;
+    }
+    return lastEscaped;
+  };
 }

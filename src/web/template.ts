@@ -6,6 +6,14 @@ import type { Variables } from "./variables.ts";
 type Part = string | { readonly variable: string } | { readonly capture: number };
 type Get = (exchange: Exchange) => string | undefined;
 
+/** What variables' values pass through on their way into a string (escapes). */
+export interface ValueChange {
+  /** Makes what one place in the string needs. */
+  any(): (value: string | undefined) => string;
+  /** For variables that are always plain. */
+  plain(value: string | undefined): string;
+}
+
 export class Template {
   /** As it was written. */
   readonly text: string;
@@ -13,7 +21,7 @@ export class Template {
   /** Its value, if that is always the same. */
   readonly constant: string | undefined;
   readonly #parts: readonly Part[];
-  #change: ((value: string | undefined) => string) | undefined;
+  #change: ValueChange | undefined;
   /** Its value for a request: "" for variables without a value. */
   value: (exchange: Exchange) => string;
 
@@ -34,8 +42,8 @@ export class Template {
         : () => constant;
   }
 
-  /** The values of its variables pass through `change` (escapes). Call it before `resolve`. */
-  mapValues(change: (value: string | undefined) => string): void {
+  /** The values of its variables pass through `change`. Call it before `resolve`. */
+  mapValues(change: ValueChange): void {
     this.#change = change;
   }
 
@@ -47,17 +55,22 @@ export class Template {
   /** Finds its variables. Throws ConfigError for an unknown one. */
   resolve(variables: Variables): void {
     if (this.constant !== undefined) return;
-    const gets = this.#parts.map((part): string | Get => {
-      if (typeof part === "string") return part;
-      if ("capture" in part) return (exchange) => exchange.captures?.[part.capture];
-      return variables.reader(part.variable, this.at);
-    });
-    const change = this.#change;
     this.value = joined(
-      change === undefined
-        ? gets
-        : gets.map((get) => (typeof get === "string" ? get : (exchange: Exchange) => change(get(exchange)))),
+      this.#parts.map((part) => {
+        if (typeof part === "string") return part;
+        const get = this.#getter(part, variables);
+        const change = this.#change;
+        if (change === undefined) return get;
+        const isPlain = "variable" in part && variables.isPlain(part.variable);
+        const through = isPlain ? change.plain : change.any();
+        return (exchange) => through(get(exchange));
+      }),
     );
+  }
+
+  #getter(part: Exclude<Part, string>, variables: Variables): Get {
+    if ("capture" in part) return (exchange) => exchange.captures?.[part.capture];
+    return variables.reader(part.variable, this.at);
   }
 }
 
@@ -67,10 +80,27 @@ function joined(parts: readonly (string | Get)[]): (exchange: Exchange) => strin
   if (parts.length === 1 && typeof a === "function") return (exchange) => a(exchange) ?? "";
   if (parts.length === 2 && typeof a === "string" && typeof b === "function")
     return (exchange) => a + (b(exchange) ?? "");
+  return inPairs(parts);
+}
+
+/** A long string is text and a variable, several times. One joining for both halves the number of strings that are made. */
+function inPairs(parts: readonly (string | Get)[]): (exchange: Exchange) => string {
+  const before: string[] = [];
+  const gets: Get[] = [];
+  let plain = "";
+  for (const part of parts) {
+    if (typeof part === "string") plain += part;
+    else {
+      before.push(plain);
+      gets.push(part);
+      plain = "";
+    }
+  }
+  const after = plain;
   return (exchange) => {
     let text = "";
-    for (const part of parts) text += typeof part === "string" ? part : (part(exchange) ?? "");
-    return text;
+    for (let i = 0; i < gets.length; i++) text = text + before[i] + (gets[i]!(exchange) ?? "");
+    return text + after;
   };
 }
 

@@ -11,6 +11,8 @@ export interface Variable {
   set?(exchange: Exchange, value: string): void;
   /** Computed once per request, then remembered: what costs something, or would differ the next time. */
   readonly cached?: boolean;
+  /** Its values never need an escape in a log: printable ASCII without `"` and `\\`. */
+  readonly plain?: boolean;
 }
 
 /** Variables whose names begin alike: `$arg_name`. */
@@ -88,6 +90,11 @@ export class Variables {
       exchange.values[slot] = value ?? absent;
       return value;
     };
+  }
+
+  /** Are its values such that logs need no escape for them? */
+  isPlain(name: string): boolean {
+    return this.#known.get(name.toLowerCase())?.variable.plain === true;
   }
 
   #fromFamily(lower: string, name: string, at: Place): (exchange: Exchange) => string | undefined {

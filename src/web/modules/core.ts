@@ -117,7 +117,6 @@ const variables: VariableTable = {
   server_name: { summary: "The server's first name.", get: ({ server }) => server.name },
   server_addr: {
     summary: "The address that the client has reached.",
-    plain: true,
     get: ({ client }) => (client.localPort === "" ? `unix:${client.localAddress}` : client.localAddress),
   },
   server_port: { summary: "… and its port.", plain: true, get: ({ client }) => client.localPort },
