@@ -117,6 +117,7 @@ export class Compiler {
         excepting === undefined || http.limit_except === undefined
           ? undefined
           : { methods: http.limit_except.methods, location: this.location(excepting) },
+      earlyHints: present(parts.map(({ earlyHints }) => earlyHints))[0],
       documents: compileDocuments(block.conf(documentDirectives).root, this.#setup),
       fileAccess: compileFileAccess(block.conf(openFileDirectives)),
       facts: factsOf(parts),

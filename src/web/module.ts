@@ -5,6 +5,7 @@ import type { Timers } from "../base/timers.ts";
 import type { Counters } from "../shm/counters.ts";
 import type { Block } from "./build.ts";
 import type { Conf, Directives } from "./directive.ts";
+import type { Exchange } from "./exchange.ts";
 import type { AccessHandler, Filter, Handler, Location, LogHandler } from "./pipeline.ts";
 import type { Setup } from "./setup.ts";
 import type { FamilyTable, VariableTable } from "./variables.ts";
@@ -52,6 +53,8 @@ export interface Parts {
   readonly log?: LogHandler | undefined;
   /** What variables of the module want to know about a request's location: `exchange.location.facts?.get(key)`. */
   readonly facts?: readonly [key: symbol, value: unknown];
+  /** `early_hints` */
+  readonly earlyHints?: ((exchange: Exchange) => boolean) | undefined;
   /** `location /x/` with such a content handler: a request for `/x` is redirected. */
   readonly addsSlash?: boolean;
 }

@@ -89,3 +89,9 @@ const unsafeInArgument = /[^A-Za-z0-9\-._~!$'()*,/:@]|[&+;=#?%]/g;
 
 /** Text as the value of an argument. */
 export const encodeArgument = (text: string): string => text.replace(unsafeInArgument, escapeByte);
+
+// Nginx's escape for the path of a request to an upstream: what could not stand in a request line, or would end the path.
+const unsafeInRequest = /[\x00-\x20"#%<>?\\^`{|}\x7f-\xff]/g;
+
+/** A decoded path for a request to an upstream. */
+export const escapeUri = (path: string): string => path.replace(unsafeInRequest, escapeByte);

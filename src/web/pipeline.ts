@@ -58,6 +58,8 @@ export interface Location {
   readonly serverToken: string | undefined;
   /** `limit_except`: what holds for other methods than these. */
   readonly except: { readonly methods: ReadonlySet<string>; readonly location: Location } | undefined;
+  /** Are Early Hints passed on (`early_hints`)? undefined: never. */
+  readonly earlyHints: ((exchange: Exchange) => boolean) | undefined;
   /** Where files are: `root`, `alias`. */
   readonly documents: Documents;
   /** How files are looked at: `disable_symlinks`, `open_file_cache`. */
@@ -164,12 +166,12 @@ function follow(exchange: Exchange, found: Answer): Reply | Promise<Reply> {
 
 /** This is what the client gets: with the status that led to an error page, if one is shown. */
 function finished(exchange: Exchange, reply: Reply): Reply {
-  if (exchange.errorStatus !== 0) {
-    if (reply.isPage !== true) reply.head.status = exchange.errorStatus;
-    if (exchange.errorFields !== undefined) {
-      const headers = ownHeaders(reply.head);
-      for (const [name, value] of exchange.errorFields) if (!headers.has(name.toLowerCase())) headers.add(name, value);
-    }
+  if (exchange.errorStatus !== 0 && reply.isPage !== true) reply.head.status = exchange.errorStatus;
+  const { carriedFields } = exchange;
+  if (carriedFields !== undefined) {
+    const headers = ownHeaders(reply.head);
+    for (const [name] of carriedFields) headers.delete(name.toLowerCase());
+    for (const [name, value] of carriedFields) headers.add(name, value);
   }
   reply.head.status = wireStatus(reply.head.status);
   return reply;

@@ -39,6 +39,7 @@ export const bareLocation: Location = {
   contentType: () => "text/plain",
   serverToken: undefined,
   except: undefined,
+  earlyHints: undefined,
   documents: { root: () => "/", path: (_, uri) => uri, alias: undefined, isConstant: true },
   fileAccess: plainAccess,
   facts: undefined,

@@ -113,7 +113,7 @@ function lead(exchange: Exchange, reply: Reply, page: ErrorPage): Reply | Jump {
   exchange.errorStatus = status;
   const to = page.to.value(exchange);
   if (to.startsWith("/")) {
-    exchange.errorFields = keptFields(reply);
+    exchange.carriedFields = keptFields(reply);
     dropBody(reply.body, "an error page takes its place");
     // The page of a failed POST is not posted to.
     if (exchange.method !== "HEAD") exchange.method = "GET";
@@ -123,7 +123,7 @@ function lead(exchange: Exchange, reply: Reply, page: ErrorPage): Reply | Jump {
       : { to: "uri", uri: to.slice(0, question), args: to.slice(question + 1) };
   }
   if (to.startsWith("@")) {
-    exchange.errorFields = keptFields(reply);
+    exchange.carriedFields = keptFields(reply);
     dropBody(reply.body, "an error page takes its place");
     return { to: "named", name: to.slice(1) };
   }
@@ -133,7 +133,7 @@ function lead(exchange: Exchange, reply: Reply, page: ErrorPage): Reply | Jump {
 }
 
 /** What a client needs of the reply besides its page. */
-function keptFields({ head: { headers } }: Reply): Exchange["errorFields"] {
+function keptFields({ head: { headers } }: Reply): Exchange["carriedFields"] {
   const kept: (readonly [string, string])[] = [];
   for (let i = 0; i < headers.size; i++) {
     const name = headers.names[i];

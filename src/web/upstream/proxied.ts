@@ -1,0 +1,94 @@
+/** Requests and responses between us and an HTTP upstream: what is passed on, what is changed, what stays behind. */
+
+import type { ClientRequestHead, ReceivedHead } from "../../http/h1/client.ts";
+import { Headers } from "../../http/headers.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Template } from "../template.ts";
+
+/** What a request to the upstream is made of; compiled once for a location. */
+export interface RequestPlan {
+  readonly version: 10 | 11;
+  /** proxy_set_header, in order: a field with an empty value is not sent. */
+  readonly fields: readonly { readonly name: string; readonly value: Template }[];
+  /** Lower-case names of the client's fields that are not passed on: those set above, and the hop's own. */
+  readonly hidden: ReadonlySet<string>;
+  readonly passesFields: boolean;
+  /** Is Host among `fields`? */
+  readonly setsHost: boolean;
+}
+
+/** -1: the length is not known, and HTTP/1.1 is spoken; undefined: no body. */
+export type BodyLength = number | undefined;
+
+/** The request's head for the upstream: written anew, whatever the client's looked like. */
+export function proxiedHead(
+  exchange: Exchange,
+  plan: RequestPlan,
+  to: { readonly method: string; readonly uri: string; readonly host: string },
+  bodyLength: BodyLength,
+): ClientRequestHead {
+  const headers = new Headers();
+  if (!plan.setsHost) headers.add("Host", to.host);
+  for (const { name, value } of plan.fields) {
+    const made = value.value(exchange);
+    if (made !== "") headers.add(name, safe(made));
+    else if (plan.version === 11 && name.toLowerCase() === "host") headers.add("Host", to.host);
+  }
+  if (plan.version === 10 && !headers.has("connection")) headers.add("Connection", "close");
+  if (plan.passesFields) passRequestFields(exchange, plan, headers);
+  return { method: to.method, target: to.uri, version: plan.version, headers, bodyLength };
+}
+
+function passRequestFields(exchange: Exchange, plan: RequestPlan, to: Headers): void {
+  const { names, values } = exchange.request.headers;
+  const drop = connectionOptions(exchange);
+  for (const [i, name] of names.entries()) {
+    if (plan.hidden.has(name.lower) || drop?.has(name.lower)) continue;
+    to.names.push(name);
+    to.values.push(safe(values[i] ?? ""));
+  }
+}
+
+// Control characters, which a lenient head may have and a configuration's variables may bring, must not come through (RFC 9110 5.5).
+const unsafe = /[\x00-\x08\x0a-\x1f\x7f]/;
+const safe = (value: string): string =>
+  unsafe.test(value) ? value.replace(/[\x00-\x08\x0a-\x1f\x7f]+/g, " ").trim() : value;
+
+/** Fields that the client's Connection names are for us alone (RFC 9110 7.6.1). */
+function connectionOptions({ request: { headers } }: Exchange): ReadonlySet<string> | undefined {
+  const given = headers.get("connection");
+  if (given === undefined) return undefined;
+  const listed = headers
+    .all("connection")
+    .join(",")
+    .toLowerCase()
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "close" && each !== "keep-alive" && each !== "upgrade" && each !== "");
+  return listed.length === 0 ? undefined : new Set(listed);
+}
+
+/** Fields of the hop between the upstream and us, and those that the engine writes itself. */
+const ownFields = new Set([
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "content-length",
+  "proxy-connection",
+  "upgrade",
+  "te",
+]);
+
+/** The response's fields for the client. `hidden`: lower-case names that stay behind. */
+export function passFields(
+  head: ReceivedHead,
+  hidden: ReadonlySet<string>,
+  change: (lower: string, value: string) => string,
+): Headers {
+  const headers = new Headers();
+  const { names, values } = head.headers;
+  for (const [i, name] of names.entries())
+    if (!ownFields.has(name.lower) && !hidden.has(name.lower))
+      headers.add(name.raw, change(name.lower, values[i] ?? ""));
+  return headers;
+}

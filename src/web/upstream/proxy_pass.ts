@@ -1,0 +1,187 @@
+/** proxy_pass: from its URL to an upstream, and to the URI that is asked for there. */
+import { parseIpv4, parseIpv6 } from "../../base/address.ts";
+import { ConfigError } from "../../config/statement.ts";
+import type { Block } from "../build.ts";
+import type { LocationMatch } from "../core/http.ts";
+import { resolverDirectives, resolverOf } from "../core/resolver.ts";
+import type { Conf } from "../directive.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Compiling } from "../module.ts";
+import { escapeUri } from "../path.ts";
+import type { Setup } from "../setup.ts";
+import type { UpstreamTarget } from "./attempts.ts";
+import { looseTarget, targetOf, upstreamAddresses, upstreamsOf } from "./groups.ts";
+import type { ProxyPass, proxyDirectives } from "./proxy_rows.ts";
+
+/** Where a request goes. */
+export interface Destination {
+  readonly target: UpstreamTarget;
+  /** $proxy_host: the Host that the upstream gets by default. */
+  readonly hostHeader: string;
+  readonly port: string;
+  /** Path and query for the request line. */
+  readonly uri: string;
+  /** What `proxy_redirect default` takes off. */
+  readonly redirectFrom: string | undefined;
+}
+
+type Found = Destination | { readonly status: number };
+
+/** "host:port" and the URI behind it. */
+interface UrlParts {
+  readonly authority: string;
+  readonly uri: string;
+}
+
+function splitUrl(text: string): UrlParts {
+  if (text.startsWith("unix:")) {
+    const end = text.indexOf(":", "unix:".length);
+    return end < 0 ? { authority: text, uri: "" } : { authority: text.slice(0, end), uri: text.slice(end + 1) };
+  }
+  const slash = text.search(/[/?]/);
+  return slash < 0 ? { authority: text, uri: "" } : { authority: text.slice(0, slash), uri: text.slice(slash) };
+}
+
+const hostHeaderOf = (authority: string): string => (authority.startsWith("unix:") ? "localhost" : authority);
+const portOf = (authority: string): string =>
+  authority.startsWith("unix:") ? "" : (/:(\d+)$/.exec(authority)?.[1] ?? "80");
+
+const matchOf = (block: Block): LocationMatch | undefined => block.own("location match") as LocationMatch | undefined;
+
+/** Checks every proxy_pass of a configuration. Throws ConfigError. */
+export function checkProxyPass(http: Block, _: Setup): void {
+  const groups = upstreamsOf(http);
+  const walk = (block: Block): void => {
+    const pass = block.own("proxy_pass") as ProxyPass | undefined;
+    if (pass !== undefined && pass.template === undefined) check(block, pass, groups);
+    for (const child of block.children) walk(child);
+  };
+  walk(http);
+}
+
+function check(block: Block, { text, at }: ProxyPass, groups: ReadonlyMap<string, Block>): void {
+  const { authority, uri } = splitUrl(text);
+  if (authority === "") throw new ConfigError(`no host in upstream "${text}"`, at);
+  if (uri !== "" && (block.isUnnamed || matchOf(block)?.kind === "regex" || matchOf(block)?.kind === "named"))
+    throw new ConfigError(
+      '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
+      at,
+    );
+  if (!groups.has(authority.toLowerCase())) upstreamAddresses(authority, 80, at);
+}
+
+/** How requests of a location find their destination. */
+export function destinations(
+  conf: Conf<typeof proxyDirectives>,
+  at: Compiling,
+): (exchange: Exchange) => Found | Promise<Found> {
+  const pass = conf.proxy_pass;
+  if (pass === undefined) throw new Error("no proxy_pass");
+  const groups = upstreamsOf(at.block);
+  if (pass.template !== undefined) return byVariables(pass.template.value, groups, at);
+  const { authority, uri } = splitUrl(pass.text);
+  const group = groups.get(authority.toLowerCase());
+  const target =
+    group === undefined
+      ? looseTarget(authority, upstreamAddresses(authority, 80, pass.at))
+      : targetOf(group, authority);
+  const match = matchOf(at.block);
+  const prefix = match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : "";
+  const facts = {
+    target,
+    hostHeader: hostHeaderOf(authority),
+    port: portOf(authority),
+    redirectFrom: `http://${pass.text}`,
+  };
+  const path = uri.startsWith("/") ? uri : `/${uri}`;
+  return (exchange) => ({ ...facts, uri: uri === "" ? unchanged(exchange) : mapped(exchange, path, prefix) });
+}
+
+/** The request's own path and query: as they came, unless something has changed them. */
+function unchanged(exchange: Exchange): string {
+  if (!exchange.internal && exchange.parent === undefined) return exchange.request.uri;
+  return withArgs(escapeUri(exchange.uri), exchange.args);
+}
+
+function mapped(exchange: Exchange, uri: string, prefix: string): string {
+  return withArgs(uri + escapeUri(exchange.uri.slice(prefix.length)), exchange.args);
+}
+
+const withArgs = (uri: string, args: string): string => (args === "" ? uri : `${uri}?${args}`);
+
+/** The URL is made per request: a group's name, an address, or a name that the resolver is asked for. */
+function byVariables(
+  value: (exchange: Exchange) => string,
+  groups: ReadonlyMap<string, Block>,
+  at: Compiling,
+): (exchange: Exchange) => Found | Promise<Found> {
+  const resolver = resolverOf(at.block.conf(resolverDirectives), at.runtime);
+  // Addresses that were named before keep their connections.
+  const known = new Map<string, UpstreamTarget>();
+  const remember = (key: string, make: () => UpstreamTarget): UpstreamTarget => {
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const made = make();
+    if (known.size >= 1000) known.clear();
+    known.set(key, made);
+    return made;
+  };
+  return (exchange) => {
+    const url = value(exchange);
+    const text = /^http:\/\/(.*)$/is.exec(url)?.[1];
+    if (text === undefined) {
+      exchange.log("error", `invalid URL prefix in "${url}"`);
+      return { status: 500 };
+    }
+    const { authority, uri } = splitUrl(text);
+    const facts = {
+      hostHeader: hostHeaderOf(authority),
+      port: portOf(authority),
+      redirectFrom: undefined,
+      uri: uri === "" ? unchanged(exchange) : uri.startsWith("?") ? `/${uri}` : uri,
+    };
+    const group = groups.get(authority.toLowerCase());
+    if (group !== undefined) return { ...facts, target: targetOf(group, authority) };
+    const host = authority.replace(/:\d+$/, "");
+    if (isAddress(host)) {
+      const where = { file: "", line: 0 };
+      try {
+        return {
+          ...facts,
+          target: remember(authority, () => looseTarget(authority, upstreamAddresses(authority, 80, where))),
+        };
+      } catch (error) {
+        exchange.log("error", (error as Error).message.replace(/ in :0$/, ""));
+        return { status: 500 };
+      }
+    }
+    if (host === "") {
+      exchange.log("error", `no host in upstream "${text}"`);
+      return { status: 500 };
+    }
+    if (resolver === undefined) {
+      exchange.log("error", `no resolver defined to resolve ${host}`);
+      return { status: 502 };
+    }
+    return resolver.resolve(host).then((found) => {
+      if (found.kind === "failed") {
+        exchange.log("error", `${host} could not be resolved (${found.text})`);
+        return { status: 502 };
+      }
+      const port = Number(facts.port);
+      const addresses = found.addresses.map(
+        ({ family, host: address }) => ({ kind: "tcp", family, host: address, port }) as const,
+      );
+      const key = `${authority} ${addresses
+        .map((each) => each.host)
+        .sort()
+        .join(" ")}`;
+      return { ...facts, target: remember(key, () => looseTarget(authority, addresses)) };
+    });
+  };
+}
+
+const isAddress = (host: string): boolean =>
+  host.startsWith("unix:") ||
+  parseIpv4(host) !== undefined ||
+  (host.startsWith("[") && parseIpv6(host.slice(1, -1)) !== undefined);

@@ -1,0 +1,121 @@
+/** An upstream's response as the client gets it: fields that stay behind, redirects and cookies changed, X-Accel-* obeyed. */
+import type { ReceivedHead } from "../../http/h1/client.ts";
+import { emptyBody, type Reply } from "../../http/message.ts";
+import type { LocationMatch } from "../core/http.ts";
+import type { Conf } from "../directive.ts";
+import { errorReply } from "../error_page.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Compiling } from "../module.ts";
+import { normalizePath } from "../path.ts";
+import type { Jump } from "../pipeline.ts";
+import { redirectTarget } from "../redirect.ts";
+import { type CookieChanges, changedCookie } from "./cookie_rules.ts";
+import { passFields } from "./proxied.ts";
+import type { Destination } from "./proxy_pass.ts";
+import type { proxyDirectives } from "./proxy_rows.ts";
+import { changedRedirect, type RedirectRule } from "./redirect_rules.ts";
+
+export interface ReplyPlan {
+  readonly hidden: ReadonlySet<string>;
+  readonly ignored: ReadonlySet<string>;
+  readonly redirects: readonly RedirectRule[];
+  /** Where the location's path begins: what "default" redirects to. */
+  readonly locationPath: string | undefined;
+  readonly cookies: CookieChanges | undefined;
+  readonly intercepts: boolean;
+}
+
+/** Held back unless `proxy_pass_header` says otherwise: what only we are told, and what we write ourselves. */
+const usuallyHidden = [
+  "date",
+  "server",
+  "x-pad",
+  "x-accel-expires",
+  "x-accel-redirect",
+  "x-accel-limit-rate",
+  "x-accel-buffering",
+  "x-accel-charset",
+];
+
+export function replyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compiling): ReplyPlan {
+  const hidden = new Set([...usuallyHidden, ...conf.proxy_hide_header.map((name) => name.toLowerCase())]);
+  for (const name of conf.proxy_pass_header) hidden.delete(name.toLowerCase());
+  const match = block.own("location match") as LocationMatch | undefined;
+  const cookies = { domain: conf.proxy_cookie_domain, path: conf.proxy_cookie_path, flags: conf.proxy_cookie_flags };
+  return {
+    hidden,
+    ignored: conf.proxy_ignore_headers,
+    redirects: conf.proxy_redirect === "off" ? [] : (conf.proxy_redirect ?? ["default"]),
+    locationPath: match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : undefined,
+    cookies: cookies.domain.length + cookies.path.length + cookies.flags.length > 0 ? cookies : undefined,
+    intercepts: conf.proxy_intercept_errors,
+  };
+}
+
+/** The reply without its body, or where X-Accel-Redirect leads. */
+export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Destination, head: ReceivedHead): Reply | Jump {
+  const obeys = (lower: string): string | undefined => (plan.ignored.has(lower) ? undefined : head.headers.get(lower));
+  const rate = obeys("x-accel-limit-rate");
+  if (rate !== undefined && /^\d+$/.test(rate)) exchange.rate = Number(rate);
+  const accelerated = obeys("x-accel-redirect");
+  if (accelerated !== undefined) return redirectedInside(exchange, head, accelerated);
+  const byDefault =
+    plan.locationPath === undefined || to.redirectFrom === undefined
+      ? undefined
+      : { from: to.redirectFrom, to: plan.locationPath };
+  const headers = passFields(head, plan.hidden, (lower, value) => {
+    if (lower === "location") {
+      const changed = changedRedirect(exchange, plan.redirects, byDefault, value);
+      return changed === undefined ? value : redirectTarget(exchange, changed);
+    }
+    if (lower === "refresh") return changedRefresh(exchange, plan, byDefault, value);
+    return lower === "set-cookie" && plan.cookies !== undefined ? changedCookie(exchange, plan.cookies, value) : value;
+  });
+  const upgrade = head.headers.get("upgrade");
+  if (head.status === 101 && upgrade !== undefined) headers.add("Upgrade", upgrade);
+  const reply: Reply = {
+    head: { status: head.status, headers, ...(head.reason === "" ? {} : { reason: head.reason }) },
+    body: emptyBody,
+  };
+  if (plan.intercepts && head.status >= 300) reply.isPage = true;
+  return reply;
+}
+
+function changedRefresh(
+  exchange: Exchange,
+  plan: ReplyPlan,
+  byDefault: { readonly from: string; readonly to: string } | undefined,
+  value: string,
+): string {
+  const found = /^(.*?url=)(.*)$/is.exec(value);
+  if (found === null) return value;
+  const changed = changedRedirect(exchange, plan.redirects, byDefault, found[2] ?? "");
+  return changed === undefined ? value : `${found[1]}${changed}`;
+}
+
+/** Fields of the upstream's that go along to the client when it has sent us elsewhere. */
+const goAlong = [
+  "content-type",
+  "set-cookie",
+  "content-disposition",
+  "cache-control",
+  "expires",
+  "accept-ranges",
+  "content-language",
+];
+
+function redirectedInside(exchange: Exchange, head: ReceivedHead, target: string): Reply | Jump {
+  const kept: [string, string][] = [];
+  for (const [i, name] of head.headers.names.entries())
+    if (goAlong.includes(name.lower)) kept.push([name.raw, head.headers.values[i] ?? ""]);
+  exchange.carriedFields = kept;
+  if (target.startsWith("@")) return { to: "named", name: target.slice(1) };
+  const question = target.indexOf("?");
+  const uri = normalizePath(question < 0 ? target : target.slice(0, question));
+  if (uri === undefined || !uri.startsWith("/")) {
+    exchange.log("error", `unsafe URI "${target}" was detected`);
+    return errorReply(404);
+  }
+  if (exchange.method !== "HEAD") exchange.method = "GET";
+  return { to: "uri", uri, args: question < 0 ? "" : target.slice(question + 1) };
+}

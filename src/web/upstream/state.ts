@@ -1,0 +1,101 @@
+/** What is known of a request's tries at upstreams: $upstream_addr and its kin. */
+import type { Headers } from "../../http/headers.ts";
+import type { Exchange } from "../exchange.ts";
+import type { FamilyTable, VariableTable } from "../variables.ts";
+
+/** One try; "group" begins where an internal redirect has led to another upstream. */
+export interface UpstreamState {
+  readonly startsGroup: boolean;
+  readonly address: string;
+  readonly startedAt: number;
+  status: number;
+  /** ms from the start; undefined: it did not come to that. */
+  connectMs: number | undefined;
+  headerMs: number | undefined;
+  responseMs: number | undefined;
+  /** Bytes of the body, of all, and of the request. */
+  length: number;
+  received: number;
+  sent: number;
+}
+
+const statesKey = Symbol("upstream states");
+const headersKey = Symbol("upstream headers");
+const trailersKey = Symbol("upstream trailers");
+
+export const statesOf = (exchange: Exchange): UpstreamState[] => exchange.note<UpstreamState[]>(statesKey) ?? [];
+
+export function addState(exchange: Exchange, address: string, startsGroup: boolean): UpstreamState {
+  const states = statesOf(exchange);
+  const state: UpstreamState = {
+    startsGroup: startsGroup && states.length > 0,
+    address,
+    startedAt: performance.now(),
+    status: 0,
+    connectMs: undefined,
+    headerMs: undefined,
+    responseMs: undefined,
+    length: 0,
+    received: 0,
+    sent: 0,
+  };
+  exchange.setNote(statesKey, [...states, state]);
+  return state;
+}
+
+export const setReceivedHeaders = (exchange: Exchange, headers: Headers): void => exchange.setNote(headersKey, headers);
+export const setUpstreamTrailers = (exchange: Exchange, trailers: Headers): void =>
+  exchange.setNote(trailersKey, trailers);
+
+/** Values of all tries: "a, b", and " : " where another upstream was led to. */
+const listed = (show: (state: UpstreamState) => string) => (exchange: Exchange) => {
+  const states = statesOf(exchange);
+  if (states.length === 0) return undefined;
+  return states.map((state, i) => `${i === 0 ? "" : state.startsGroup ? " : " : ", "}${show(state)}`).join("");
+};
+
+const seconds = (ms: number | undefined): string => (ms === undefined ? "-" : (ms / 1000).toFixed(3));
+
+export const upstreamVariables: VariableTable = {
+  upstream_addr: { summary: "The addresses of the upstreams that were asked.", get: listed(({ address }) => address) },
+  upstream_status: { summary: "Their statuses.", get: listed(({ status }) => (status === 0 ? "-" : String(status))) },
+  upstream_connect_time: {
+    summary: "How long connecting took, s.",
+    get: listed(({ connectMs }) => seconds(connectMs)),
+  },
+  upstream_header_time: {
+    summary: "How long it took until the response's head was there, s.",
+    get: listed(({ headerMs }) => seconds(headerMs)),
+  },
+  upstream_response_time: {
+    summary: "How long it took until all of it was there, s.",
+    get: listed(({ responseMs }) => seconds(responseMs)),
+  },
+  upstream_response_length: { summary: "Bytes of the response's body.", get: listed(({ length }) => String(length)) },
+  upstream_bytes_received: { summary: "Bytes received.", get: listed(({ received }) => String(received)) },
+  upstream_bytes_sent: { summary: "Bytes sent.", get: listed(({ sent }) => String(sent)) },
+};
+
+const fieldFrom = (key: symbol, rest: string) => {
+  const name = rest.replaceAll("_", "-");
+  return (exchange: Exchange) => {
+    const all = exchange.note<Headers>(key)?.all(name) ?? [];
+    return all.length === 0 ? undefined : all.join(", ");
+  };
+};
+
+export const upstreamFamilies: FamilyTable = {
+  upstream_http_: { summary: "A field of the upstream's response.", get: (rest) => fieldFrom(headersKey, rest) },
+  upstream_trailer_: { summary: "A trailer of the upstream's response.", get: (rest) => fieldFrom(trailersKey, rest) },
+  upstream_cookie_: {
+    summary: "A cookie that the upstream's response sets.",
+    get: (rest) => (exchange) => {
+      for (const line of exchange.note<Headers>(headersKey)?.all("set-cookie") ?? []) {
+        const equals = line.indexOf("=");
+        if (line.slice(0, equals).trim().toLowerCase() === rest)
+          return (line.slice(equals + 1).split(";")[0] ?? "").trim();
+      }
+      return undefined;
+    },
+  },
+};
