@@ -20,6 +20,8 @@ export class PlainTransport implements Transport {
   unsent = 0;
   /** What to do once everything kept is sent. */
   #after: "shutdown" | "close" | undefined;
+  /** Called once, when the kernel first takes bytes: how a socket that is still connecting tells that it has done so. */
+  whenWritable: (() => void) | undefined;
 
   constructor(socket: Socket<PlainTransport>) {
     this.#socket = socket;
@@ -96,7 +98,12 @@ export class PlainTransport implements Transport {
   /** The kernel has room again. */
   onWritable(): void {
     const kept = this.#kept;
-    if (kept === undefined) return;
+    if (kept === undefined) {
+      const first = this.whenWritable;
+      this.whenWritable = undefined;
+      first?.();
+      return;
+    }
     let done = 0;
     for (const bytes of kept) {
       const sent = Math.max(this.#socket.write(bytes), 0);
@@ -136,11 +143,12 @@ export class PlainTransport implements Transport {
   }
 }
 
-const events: SocketHandler<PlainTransport> = {
+/** What every socket tells its transport. */
+export const plainEvents: SocketHandler<PlainTransport> = {
   data: (socket, bytes) => socket.data.handler?.onBytes(bytes),
   drain: (socket) => socket.data.onWritable(),
   end: (socket) => socket.data.handler?.onEnd(),
-  close: (socket) => socket.data.handler?.onClose(),
+  close: (socket, error) => socket.data.handler?.onClose((error as { code?: string } | undefined)?.code),
   // A reset or a failed write: `close` follows and is all that matters.
   error: () => {},
 };
@@ -159,7 +167,7 @@ export function acceptOn(fd: number, onConnection: (transport: Transport) => Tra
     port: 0,
     allowHalfOpen: true,
     socket: {
-      ...events,
+      ...plainEvents,
       open(socket: Socket<PlainTransport>) {
         const transport = new PlainTransport(socket);
         socket.data = transport;

@@ -37,10 +37,10 @@ export interface Transport {
 export interface TransportHandler {
   /** The bytes are the handler's. */
   onBytes(bytes: Uint8Array): void;
-  /** The peer sent FIN: it will send nothing more, but may still read. */
+  /** The peer sent FIN: it will send nothing more, but may still read. Not called after `shutdown`: then `onClose` is. */
   onEnd(): void;
   /** Everything kept by `write` has been sent. */
   onDrain(): void;
-  /** The connection is gone, for whatever reason. Once, last. */
-  onClose(): void;
+  /** The connection is gone, for whatever reason. Once, last. `code`: the error that ended it, "ECONNRESET", if one did. */
+  onClose(code?: string): void;
 }
