@@ -21,9 +21,18 @@ export class FileFailure {
     this.errno = errno;
   }
 
+  static of(call: string, code: keyof typeof system.errno): FileFailure {
+    return new FileFailure(call, code, system.errno[code]);
+  }
+
   /** `open() "/x" failed (2: No such file or directory)` */
   about(path: string): string {
-    return `${this.#call} "${path}" failed (${errorText(this.errno)})`;
+    return `${this.#call} "${path}" failed ${this.reason}`;
+  }
+
+  /** `(2: No such file or directory)` */
+  get reason(): string {
+    return `(${errorText(this.errno)})`;
   }
 
   /** The name, or one on the way to it, is not there. */
@@ -66,11 +75,11 @@ export function failureOf(call: string, error: unknown, path: string): FileFailu
   const { code = "", errno } = error as { code?: string; errno?: number };
   if (errno !== undefined) return new FileFailure(call, code, Math.abs(errno));
   // No file has such a name.
-  if (path.includes("\0")) return new FileFailure(call, "ENOENT", system.errno.ENOENT);
+  if (path.includes("\0")) return FileFailure.of(call, "ENOENT");
   throw error;
 }
 
-const notFound = new FileFailure("stat()", "ENOENT", system.errno.ENOENT);
+const notFound = FileFailure.of("stat()", "ENOENT");
 
 // O_NONBLOCK: opening a FIFO must not wait for its writer.
 const openFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;

@@ -6,21 +6,28 @@ import type { Directives } from "./directive.ts";
 import type { Module } from "./module.ts";
 import { additionBodyModule, additionModule } from "./modules/addition.ts";
 import { appModule } from "./modules/app.ts";
+import { autoindexModule } from "./modules/autoindex.ts";
 import { browserModule } from "./modules/browser.ts";
 import { charsetModule } from "./modules/charset.ts";
 import { coreModule } from "./modules/core.ts";
 import { coreResponseModule } from "./modules/core_response.ts";
+import { emptyGifModule } from "./modules/empty_gif.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
+import { gzipStaticModule } from "./modules/gzip_static.ts";
 import { headersModule } from "./modules/headers.ts";
+import { indexModule } from "./modules/index.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
 import { proxyModule } from "./modules/proxy.ts";
+import { randomIndexModule } from "./modules/random_index.ts";
 import { rangeModule } from "./modules/range.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
+import { staticModule } from "./modules/static.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
+import { tryFilesModule } from "./modules/try_files.ts";
 import { upstreamModule } from "./modules/upstream.ts";
 
 export const modules: readonly Module<Directives>[] = [
@@ -32,11 +39,19 @@ export const modules: readonly Module<Directives>[] = [
   browserModule,
   // Phases: rewrite, preaccess, access, precontent.
   rewriteModule,
+  tryFilesModule,
   // Content: who answers.
   filesModule,
   appModule,
+  emptyGifModule,
   upstreamModule,
   proxyModule,
+  // … and where nobody does: files.
+  randomIndexModule,
+  indexModule,
+  autoindexModule,
+  gzipStaticModule,
+  staticModule,
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
   notModifiedModule,
   headersModule,

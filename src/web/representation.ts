@@ -52,13 +52,14 @@ export class Representation {
     try {
       if (!mayShow(fd)) return "missing";
       if (!isUnchanged(fstatSync(fd), this.found.stats)) return "changed";
-      return this.#take(file, cache, owner, now);
+      return this.take(file, cache, owner, now);
     } finally {
       file.release();
     }
   }
 
-  #take(file: SharedFile, cache: FileCache, owner: CacheEntry, now: number): Reply | "changed" {
+  /** A reply from the open file that was found. "changed": it is no longer what was found. */
+  take(file: SharedFile, cache: FileCache, owner: CacheEntry, now: number): Reply | "changed" {
     const { stats } = this.found;
     const { size } = stats;
     const head = { status: 200, headers: this.headers };

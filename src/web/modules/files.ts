@@ -13,7 +13,14 @@ import { acceptedCodings, type Coding, codings } from "../content_coding.ts";
 import { context, type Directive, duplicate, text } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
-import { type CacheEntry, FileCache } from "../file_cache.ts";
+import {
+  type CacheEntry,
+  entryBytes,
+  type FileCache,
+  processFileCache,
+  representationBytes,
+  settledMs,
+} from "../file_cache.ts";
 import { type Absent, isUnchanged, liesWithin, openPath, realPath, statPath } from "../files.ts";
 import { defineModule } from "../module.ts";
 import { encodePath, encodeQuery } from "../path.ts";
@@ -40,20 +47,6 @@ export interface StaticOptions {
   readonly cache?: FileCache;
 }
 
-// All directories share one, so that its bounds hold for the process.
-const processCache = new FileCache();
-
-/**
- * Charged for an entry and for each of its representations besides content: fields, stats, table slots. Measured with 20,000
- * files: 2.5 KB of resident memory for one without siblings, 3.4 KB with one sibling.
- */
-const resourceBytes = 1536;
-const representationBytes = 1024;
-
-// A file changed less than this before it was read may change again without a new time stamp, which is as coarse as 2 s on
-// some file systems: it is read anew at the next check (Git's "racy" entries).
-const settledMs = 2000;
-
 /** A handler for the files of a directory. */
 export function staticFiles(options: StaticOptions): Handler {
   return new Directory(options).handle;
@@ -78,7 +71,7 @@ class Resource implements CacheEntry {
     this.original = original;
     this.siblings = siblings;
     this.#names = names;
-    this.bytes = resourceBytes + uri.length + representations.length * representationBytes;
+    this.bytes = entryBytes + uri.length + representations.length * representationBytes;
     this.checkedAt = now;
     const limit = Date.now() - settledMs;
     this.isSettled = representations.every(({ found }) => found.stats.ctimeMs < limit);
@@ -142,7 +135,7 @@ class Directory {
     this.#precompressed = options.precompressed ?? true;
     this.#linksInside = (options.links ?? "inside") === "inside";
     this.#fallThrough = options.fallThrough ?? false;
-    this.#cache = options.cache ?? processCache;
+    this.#cache = options.cache ?? processFileCache;
     this.#validMs = this.#cache.limits.validMs;
   }
 
