@@ -14,6 +14,8 @@ import { coreResponseModule } from "./modules/core_response.ts";
 import { emptyGifModule } from "./modules/empty_gif.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
+import { gunzipModule } from "./modules/gunzip.ts";
+import { gzipModule } from "./modules/gzip.ts";
 import { gzipStaticModule } from "./modules/gzip_static.ts";
 import { headersModule } from "./modules/headers.ts";
 import { indexModule } from "./modules/index.ts";
@@ -29,6 +31,7 @@ import { staticModule } from "./modules/static.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
 import { tryFilesModule } from "./modules/try_files.ts";
 import { upstreamModule } from "./modules/upstream.ts";
+import { useridModule } from "./modules/userid.ts";
 
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
@@ -55,10 +58,13 @@ export const modules: readonly Module<Directives>[] = [
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
   notModifiedModule,
   headersModule,
+  useridModule,
+  gunzipModule,
   additionModule,
   subFilterModule,
   charsetModule,
   additionBodyModule,
+  gzipModule,
   rangeModule,
   coreResponseModule,
   // Last: what has happened.

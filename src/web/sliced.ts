@@ -11,7 +11,7 @@ class SlicedSource implements Source, Sink {
   readonly #size: number;
   #to: Sink | undefined;
   /** Of the piece that is being given out. */
-  #rest = nothing;
+  #rest: Uint8Array = nothing;
   #isLast = false;
 
   constructor(inner: Source, size: number) {
