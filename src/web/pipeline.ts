@@ -54,6 +54,8 @@ export interface Location {
   readonly redirects: RedirectConf;
   /** The media type of a path (`types`, `default_type`). */
   contentType(path: string): string;
+  /** Reason phrases that differ from the registry's: Nginx has its own for some; undefined: none do. */
+  readonly reasons: Readonly<Record<number, string>> | undefined;
   /** The Server field; undefined: the engine's own. */
   readonly serverToken: string | undefined;
   /** `limit_except`: what holds for other methods than these. */
@@ -170,8 +172,10 @@ function finished(exchange: Exchange, reply: Reply): Reply {
   const { carriedFields } = exchange;
   if (carriedFields !== undefined) {
     const headers = ownHeaders(reply.head);
-    for (const [name] of carriedFields) headers.delete(name.toLowerCase());
-    for (const [name, value] of carriedFields) headers.add(name, value);
+    // A redirect of its own stands above the one that it is the page of.
+    const added = carriedFields.filter(([name]) => name !== "Location" || !headers.has("location"));
+    for (const [name] of added) headers.delete(name.toLowerCase());
+    for (const [name, value] of added) headers.add(name, value);
   }
   reply.head.status = wireStatus(reply.head.status);
   return reply;

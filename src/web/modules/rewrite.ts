@@ -9,7 +9,7 @@ import { errorReply, redirectPage } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import { FileFailure } from "../file_access.ts";
 import { type Compiling, defineModule } from "../module.ts";
-import { decodePath, encodeArgument } from "../path.ts";
+import { encodeArgument } from "../path.ts";
 import type { Handler, Jump, Location } from "../pipeline.ts";
 import { textReply } from "../reply.ts";
 import type { Template } from "../template.ts";
@@ -319,17 +319,28 @@ function redirected(
   run: Run,
   to: Pick<Rewrite, "path" | "args" | "keepsArgs"> & { readonly status: 301 | 302 },
 ): Reply {
-  let url = unescapePath(inArguments(exchange, to.path));
+  let url = unescapeRedirect(inArguments(exchange, to.path));
   if (to.args !== undefined) url += `?${inArguments(exchange, to.args)}`;
   if (to.keepsArgs && exchange.args !== "") url += `${to.args === undefined ? "?" : "&"}${exchange.args}`;
   if (run.logs) exchange.log("notice", `rewritten redirect: "${url}"`);
   return redirectPage(exchange, to.status, url);
 }
 
-/** What was escaped as an argument, but stands in the path, needs no escape there; what a header could not hold does. */
-function unescapePath(path: string): string {
-  const decoded = decodePath(path);
-  return decoded === undefined || /[^\x21-\x7e]|[?#%]/.test(decoded) ? path : decoded;
+/** What was escaped as an argument stands for itself in the path of a redirect; what a field could not hold stays escaped. */
+function unescapeRedirect(text: string): string {
+  let made = "";
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i] ?? "";
+    const found = char === "%" ? /^[0-9A-Fa-f]{2}/.exec(text.slice(i + 1, i + 3)) : null;
+    const code = found === null ? 0 : Number.parseInt(found[0], 16);
+    if (char === "?") return made + text.slice(i);
+    if (code === 0x3f) return `${made}?${text.slice(i + 3)}`;
+    if (code > 0x25 && code < 0x7f) {
+      made += String.fromCharCode(code);
+      i += 2;
+    } else made += char;
+  }
+  return made;
 }
 
 export const rewriteModule = defineModule({
