@@ -112,6 +112,7 @@ export class Compiler {
         port: errors.port_in_redirect,
       },
       contentType: contentTypes(block.conf(typeDirectives)),
+      reasons: http.request_parsing === "nginx" ? nginxReasons : undefined,
       serverToken: errors.server_tokens === "off" ? "alicorn" : this.#runtime.serverToken,
       except:
         excepting === undefined || http.limit_except === undefined
@@ -134,6 +135,17 @@ export class Compiler {
     );
   }
 }
+
+/** What existing set-ups grep for. */
+const nginxReasons: Readonly<Record<number, string>> = {
+  302: "Moved Temporarily",
+  405: "Not Allowed",
+  413: "Request Entity Too Large",
+  414: "Request-URI Too Large",
+  416: "Requested Range Not Satisfiable",
+  503: "Service Temporarily Unavailable",
+  504: "Gateway Time-out",
+};
 
 const present = <T>(all: readonly (T | undefined)[]): T[] => all.filter((each) => each !== undefined);
 

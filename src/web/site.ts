@@ -188,7 +188,7 @@ export class SiteAddress {
     const uri = path === "*" ? "*" : normalizePath(path, this.#mergesSlashes);
     const exchange = new Exchange(
       { request, client, body, server: server ?? this.defaultServer, startedAt: now },
-      uri ?? path,
+      uri ?? "",
       query,
     );
     exchange.isMalformed = uri === undefined;

@@ -141,7 +141,16 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   #takeAll(events: readonly EngineEvent[]): void {
-    for (let i = 0; i < events.length; i++) this.#take(events[i]!);
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i]!;
+      // What is known to be no message by its end is answered as such, not as what its beginning looked like.
+      const last = events[events.length - 1]!;
+      if (event.type === "request" && last.type === "refused" && last.stream === event.stream) {
+        this.#refuse(event.stream, last.error, event.head);
+        break;
+      }
+      this.#take(event);
+    }
     if (this.idle && this.#engine.headBegun)
       this.#enter("head", this.#address.defaultServer.root.limits.headerTimeoutMs);
     this.#setPaused(this.#bodyPaused || this.#engine.buffered > maxBuffered);

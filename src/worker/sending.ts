@@ -52,8 +52,12 @@ export class Sending implements Sink {
     this.#exchange = exchange;
     filter(exchange, reply);
     const { head, body } = reply;
-    const { serverToken } = exchange.location;
+    const { serverToken, reasons } = exchange.location;
     if (serverToken !== undefined) head.server = serverToken;
+    if (head.status >= 300 && reasons !== undefined && head.reason === undefined) {
+      const reason = reasons[head.status];
+      if (reason !== undefined) head.reason = reason;
+    }
     this.#trailers = reply.trailers;
     this.ended =
       (body.kind === "empty" && reply.tunnel === undefined) || !mayHaveBody(exchange.request.method, head.status);

@@ -38,6 +38,7 @@ export const bareLocation: Location = {
   redirects: { absolute: false, serverName: false, port: false },
   contentType: () => "text/plain",
   serverToken: undefined,
+  reasons: undefined,
   except: undefined,
   earlyHints: undefined,
   documents: { root: () => "/", path: (_, uri) => uri, alias: undefined, isConstant: true },
