@@ -33,6 +33,8 @@ export interface LoadedPlan {
   readonly daemon: boolean;
   /** What the operator should know, and does not stop anything. */
   readonly warnings: readonly string[];
+  /** Log files that are to be made, absolute: all but the standard ones. */
+  readonly logFiles: readonly string[];
   /** All files that were read. */
   readonly files: readonly ConfigFile[];
 }
@@ -81,6 +83,7 @@ export function planOf(configuration: Configuration, pidFile: string | undefined
     },
     errorLevel,
     daemon: summary.daemon,
+    logFiles: summary.logFiles.filter((path) => !path.startsWith("/dev/")),
     warnings: user.warning === undefined ? summary.warnings : [...summary.warnings, user.warning],
   };
 }

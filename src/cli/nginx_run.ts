@@ -6,6 +6,7 @@ import { readInherited, variable } from "../master/inherited.ts";
 import { StartError } from "../master/plan.ts";
 import { failureText } from "../net/libc.ts";
 import { type LoadedPlan, loadPlan } from "./load.ts";
+import { renewLogFiles, tryLogFiles } from "./log_files.ts";
 import { openFailure, ProgramLog } from "./nginx_log.ts";
 import type { NginxOptions, SignalName } from "./nginx_options.ts";
 import { type NginxPaths, nginxPaths } from "./nginx_paths.ts";
@@ -40,6 +41,7 @@ const isForUser = (error: unknown): error is Error => error instanceof ConfigErr
 
 async function test(options: NginxOptions, { file }: NginxPaths, loaded: LoadedPlan): Promise<number> {
   if (!options.quiet) process.stderr.write(`nginx: the configuration file ${file} syntax is ok\n`);
+  tryLogFiles(loaded.logFiles);
   const { tryAddresses } = await import("../master/sockets.ts");
   const { nginxWords } = await import("../master/report.ts");
   tryAddresses(loaded.plan.listens, nginxWords);
@@ -88,6 +90,7 @@ async function serve(first: LoadedPlan, load: () => Promise<LoadedPlan>, log: Pr
     import("../master/signals.ts"),
   ]);
   moveLog(log, first);
+  tryLogFiles(first.logFiles);
   if (handedOver !== undefined) log.log("notice", `using inherited sockets from "${handedOver}"`);
   let latest = first;
   const master = new Master({
@@ -95,13 +98,17 @@ async function serve(first: LoadedPlan, load: () => Promise<LoadedPlan>, log: Pr
     async load() {
       latest = await load();
       for (const warning of latest.warnings) log.log("warn", warning);
+      tryLogFiles(latest.logFiles);
       return latest.plan;
     },
     onPlan: () => moveLog(log, latest),
     signals: nginxSignals,
     renewWebWorkers: true,
     report: nginxReport(log),
-    reopenLog: () => log.reopen(),
+    reopenLog() {
+      log.reopen();
+      for (const failure of renewLogFiles(latest.logFiles, latest.plan.user)) log.log("emerg", failure);
+    },
     upgrade: {
       command: ownCommand(),
       inherited:

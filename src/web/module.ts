@@ -28,6 +28,17 @@ export interface Runtime {
   zone(name: string): number;
   /** A log file that everybody who names it shares; "/dev/stdout" and "/dev/stderr" are this process's own. Opened again on USR1. */
   logFile(path: string): LogWriter;
+  /** The same for lines of requests, which are gathered before they are written. */
+  accessLog(path: string, buffering: LogBuffering | undefined): LogWriter;
+}
+
+/** `access_log … buffer= flush= gzip=`: lines are written when they fill a buffer. */
+export interface LogBuffering {
+  readonly bytes: number;
+  /** … or after so many ms; 0: only then. */
+  readonly flushMs: number;
+  /** 1 to 9: compressed; 0: not. */
+  readonly gzipLevel: number;
 }
 
 /** Lines into a file. */
@@ -50,6 +61,7 @@ export interface Parts {
   /** Where there is no content handler: one of those asked in turn (index, autoindex, static). */
   readonly files?: Handler | undefined;
   readonly filter?: Filter | undefined;
+  /** At the end of a request; of one that is a part of another too (`exchange.parent`). */
   readonly log?: LogHandler | undefined;
   /** What variables of the module want to know about a request's location: `exchange.location.facts?.get(key)`. */
   readonly facts?: readonly [key: symbol, value: unknown];

@@ -11,6 +11,8 @@ export class Setup {
   readonly variables = new Variables();
   /** Lines for the operator that do not stop anything: "… in FILE:LINE". */
   readonly warnings: string[] = [];
+  /** Absolute paths of the log files that it names. */
+  readonly logFiles = new Set<string>();
   readonly #zones = new Map<string, ZonePlan>();
   readonly #templates: Template[] = [];
   readonly #last: (() => void)[] = [];

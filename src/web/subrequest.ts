@@ -43,6 +43,7 @@ export function subrequest(parent: Exchange, uri: string, args: string, options:
 async function run(exchange: Exchange): Promise<Reply> {
   const reply = depth(exchange) > maxDepth ? tooDeep(exchange) : await answered(exchange);
   filter(exchange, reply);
+  for (const log of exchange.location.logs) log(exchange);
   exchange.main.atEnd(() => exchange.end());
   return reply;
 }

@@ -24,6 +24,8 @@ export interface Summary {
   readonly shutdownTimeoutMs: number;
   readonly user: { readonly name: string; readonly group: string | undefined } | undefined;
   readonly errorLogs: readonly ErrorLogConf[];
+  /** All log files, absolute. */
+  readonly logFiles: readonly string[];
   /** Absolute; undefined: the default. */
   readonly pidFile: string | undefined;
   readonly daemon: boolean;
@@ -48,6 +50,7 @@ export function summarise(built: Built): Summary {
     shutdownTimeoutMs: conf.worker_shutdown_timeout,
     user: conf.user,
     errorLogs: conf.error_log,
+    logFiles: [...setup.logFiles],
     pidFile: conf.pid === undefined ? undefined : setup.path(conf.pid),
     daemon: conf.daemon,
     warnings: setup.warnings,

@@ -54,6 +54,7 @@ class WebWorker {
 
   constructor(plan: WorkerPlan) {
     this.#leftovers = plan.leftovers;
+    process.on("exit", () => this.#files.flush());
     const built = buildConfiguration(plan.configuration);
     this.#log = this.#mainLog(built, plan);
     const timers = new Timers().start();
@@ -80,6 +81,7 @@ class WebWorker {
       app: (name) => found(apps.get(name), `app "${name}"`),
       zone: (name) => found(zones.get(name), `zone "${name}"`),
       logFile: (path) => this.#files.open(path),
+      accessLog: (path, buffering) => this.#files.openGathered(path, buffering),
     };
     this.#service = {
       timers,

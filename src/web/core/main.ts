@@ -1,6 +1,18 @@
 /** Directives of the main and events contexts: the processes, their files and their bounds (ngx_core_module, ngx_events_module). */
 import { ConfigError } from "../../config/statement.ts";
-import { accepted, choice, context, type Directive, duplicate, flag, number, size, text, time } from "../directive.ts";
+import {
+  accepted,
+  choice,
+  context,
+  type Directive,
+  duplicate,
+  everywhere,
+  flag,
+  number,
+  size,
+  text,
+  time,
+} from "../directive.ts";
 import { errorLogDirective } from "./error_log.ts";
 
 const { main, events } = context;
@@ -134,7 +146,7 @@ export const mainDirectives = {
     syntax: "variable[=value]",
     deviation: "processes inherit the whole environment",
   }),
-  error_log: errorLogDirective(main),
+  error_log: errorLogDirective(main | everywhere),
   error_log_style: choice(["nginx", "gunicorn"], {
     contexts: main,
     initial: "nginx",
