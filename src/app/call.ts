@@ -114,7 +114,7 @@ export class Call {
   #resolveWith(body: Body): void {
     const head = this.#head;
     this.#head = undefined;
-    if (head !== undefined) this.#resolve({ head, body });
+    if (head !== undefined) this.#resolve({ head, body, isJudged: true });
   }
 
   #stream(): Spool | undefined {

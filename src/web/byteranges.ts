@@ -18,9 +18,51 @@ export const lengthOf = ({ first, last }: ByteRange): number => last - first + 1
 export const contentRange = ({ first, last }: ByteRange, size: number): string => `bytes ${first}-${last}/${size}`;
 
 /** The part alone, in the place of the whole. */
-export function sliceBody(body: SliceableBody, range: ByteRange): SliceableBody {
+export function sliceBody(body: SliceableBody, range: ByteRange): SliceableBody;
+export function sliceBody(body: Exclude<Body, { kind: "empty" }>, range: ByteRange): Body;
+export function sliceBody(body: Exclude<Body, { kind: "empty" }>, range: ByteRange): Body {
   if (body.kind === "bytes") return { kind: "bytes", bytes: body.bytes.subarray(range.first, range.last + 1) };
-  return { kind: "file", file: body.file, offset: body.offset + range.first, length: lengthOf(range) };
+  if (body.kind === "file")
+    return { kind: "file", file: body.file, offset: body.offset + range.first, length: lengthOf(range) };
+  return { kind: "stream", source: new PartSource(body.source, range) };
+}
+
+/** Reads past what comes before the part, and gives up what comes after it. */
+class PartSource implements Source, Sink {
+  readonly #whole: Source;
+  readonly #range: ByteRange;
+  /** Bytes of the whole that have come. */
+  #at = 0;
+  #to: Sink | undefined;
+
+  constructor(whole: Source, range: ByteRange) {
+    this.#whole = whole;
+    this.#range = range;
+  }
+
+  pull(to: Sink): void {
+    this.#to = to;
+    this.#whole.pull(this);
+  }
+
+  push(bytes: Uint8Array, last: boolean): void {
+    const { first, last: end } = this.#range;
+    const from = Math.max(first - this.#at, 0);
+    const piece = bytes.subarray(from, end + 1 - this.#at);
+    this.#at += bytes.length;
+    const isOver = this.#at > end;
+    if (isOver && !last) this.#whole.cancel("the rest was not asked for");
+    if (piece.length > 0 || isOver || last) this.#to?.push(piece, isOver || last);
+    else this.#whole.pull(this);
+  }
+
+  fail(reason: string): void {
+    this.#to?.fail(reason);
+  }
+
+  cancel(reason: string): void {
+    if (this.#at <= this.#range.last) this.#whole.cancel(reason);
+  }
 }
 
 /** A body of all the parts, with its length and the boundary between them. It takes the place of `body`. */

@@ -1,4 +1,4 @@
-/** Filter: conditional requests (RFC 9110 13). Only what a client has not got yet is sent. */
+/** ngx_http_not_modified_filter: conditional requests (RFC 9110 13). Only what a client has not got yet is sent. */
 import { parseHttpDate } from "../../base/date.ts";
 import { Headers } from "../../http/headers.ts";
 import { emptyBody, type Reply, type RequestHead } from "../../http/message.ts";
@@ -14,11 +14,12 @@ import { replaceReply } from "../reply.ts";
  */
 export type IfModifiedSince = "off" | "exact" | "before";
 
-/** For replies with a validator whose content is at hand; others pass. */
+/** For replies with a validator whose content is at hand: files, pages, what comes from a cache. Others pass. */
 export function preconditions(ifModifiedSince: IfModifiedSince): Filter {
   return ({ request, parent }, reply) => {
-    if (parent !== undefined) return;
-    if (!isConditional(request.headers) || reply.head.status !== 200 || reply.body.kind === "stream") return;
+    if (parent !== undefined || reply.isJudged === true) return;
+    if (!isConditional(request.headers) || reply.head.status !== 200) return;
+    if (reply.body.kind === "stream" && !reply.head.headers.has("accept-ranges")) return;
     if (request.method !== "GET" && request.method !== "HEAD") return;
     const verdict = judge(request, reply.head.headers, ifModifiedSince);
     if (verdict === 304) replaceReply(reply, notModifiedReply(reply.head.headers));
@@ -83,6 +84,7 @@ function isLater(date: string, than: string): boolean {
 }
 
 function isUnmodified(date: string, since: string, rule: IfModifiedSince): boolean {
+  if (rule === "off") return false;
   if (date === since) return true;
   const a = parseHttpDate(date);
   const b = parseHttpDate(since);
@@ -115,7 +117,8 @@ export const notModifiedModule = defineModule({
     if_modified_since: choice(["off", "exact", "before"], {
       contexts: everywhere,
       initial: "exact",
-      summary: "When a file counts as unchanged since a date: if it has just that date, or none after it.",
+      summary:
+        "When a file counts as unchanged since a date: never, if it has just that date, or if it has none after it.",
     }),
   },
   compile: ({ if_modified_since }) => ({ filter: preconditions(if_modified_since) }),
