@@ -5,10 +5,10 @@ import { errorReply } from "../error_page.ts";
 import { defineModule } from "../module.ts";
 import type { Handler } from "../pipeline.ts";
 
-// GIF89a: a screen of 1×1 with a table of two colours; the extension that makes the first one transparent; an image of 1×1 whose
-// data are, in codes of 3 bits from the low end: clear (4), colour 0, end (5).
+// GIF89a: a screen of 1×1 with a table of two colours; the extension that makes the second one transparent; an image of 1×1 whose
+// data are, in codes of 3 bits from the low end: clear (4), colour 1, end (5).
 const bytes = Buffer.from(
-  ["474946383961", "01000100800000", "000000ffffff", "21f9040100000000", "2c00000000010001000002024401003b"].join(""),
+  ["474946383961", "01000100800100", "000000ffffff", "21f9040100000100", "2c00000000010001000002024c01003b"].join(""),
   "hex",
 );
 

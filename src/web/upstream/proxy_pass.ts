@@ -104,7 +104,9 @@ function unchanged(exchange: Exchange): string {
 }
 
 function mapped(exchange: Exchange, uri: string, prefix: string): string {
-  return withArgs(uri + escapeUri(exchange.uri.slice(prefix.length)), exchange.args);
+  // What a script has changed without looking for another location is not below this one's path.
+  const rest = exchange.rewrittenInPlace ? exchange.uri : exchange.uri.slice(prefix.length);
+  return withArgs((exchange.rewrittenInPlace ? "" : uri) + escapeUri(rest), exchange.args);
 }
 
 const withArgs = (uri: string, args: string): string => (args === "" ? uri : `${uri}?${args}`);
