@@ -91,6 +91,8 @@ export class Exchange {
   rateAfter = 0;
   /** Its way back to the client, for what comes before the response; undefined: a part of another request. */
   wire: Wire | undefined = undefined;
+  /** It had begun to arrive before its predecessor was answered ($pipe). */
+  isPipelined = false;
   /** No further request on this connection after this one. */
   closes = false;
   /** Set by a handler that waits: called if the client goes away before the reply. */

@@ -48,30 +48,29 @@ export class LogPaths {
     const bytes = Buffer.from(line, "latin1");
     if (path.includes("\0")) return `open() "${path}" failed (22: Invalid argument)`;
     if (this.#limits.max === 0) return writeOnce(path, bytes);
-    const now = this.#clock();
+    try {
+      const entry = this.#entry(path, this.#clock());
+      const failure = writeTo(entry.fd, path, bytes);
+      if (entry.uses < this.#limits.minUses) close(entry);
+      return failure;
+    } catch (error) {
+      return `open() "${path}" failed (${failureText(error)})`;
+    }
+  }
+
+  /** The path's entry, open. Throws the system's error. */
+  #entry(path: string, now: number): Entry {
     this.#forgetInactive(now);
-    const entry = this.#entries.get(path) ?? { fd: -1, uses: 0, usedAt: now, checkedAt: now };
+    const known = this.#entries.get(path);
+    // What cannot be opened pushes nothing out.
+    const entry = known ?? { fd: openAppend(path), uses: 0, usedAt: now, checkedAt: now };
+    if (known === undefined) this.#makeRoom();
+    else refresh(path, known, now, this.#limits.validMs);
     this.#entries.delete(path);
     this.#entries.set(path, entry);
     entry.uses++;
     entry.usedAt = now;
-    this.#keepBound();
-    if (entry.uses < this.#limits.minUses) return writeOnce(path, bytes);
-    try {
-      this.#refresh(path, entry, now);
-    } catch (error) {
-      return `open() "${path}" failed (${failureText(error)})`;
-    }
-    return writeTo(entry.fd, path, bytes);
-  }
-
-  #refresh(path: string, entry: Entry, now: number): void {
-    if (entry.fd >= 0 && now - entry.checkedAt < this.#limits.validMs) return;
-    entry.checkedAt = now;
-    if (entry.fd >= 0 && isStill(entry.fd, path)) return;
-    const fd = openAppend(path);
-    if (entry.fd >= 0) closeSync(entry.fd);
-    entry.fd = fd;
+    return entry;
   }
 
   #forgetInactive(now: number): void {
@@ -81,17 +80,32 @@ export class LogPaths {
     }
   }
 
-  #keepBound(): void {
+  #makeRoom(): void {
     for (const [path, entry] of this.#entries) {
-      if (this.#entries.size <= this.#limits.max) return;
+      if (this.#entries.size < this.#limits.max) return;
       this.#forget(path, entry);
     }
   }
 
-  #forget(path: string, { fd }: Entry): void {
+  #forget(path: string, entry: Entry): void {
     this.#entries.delete(path);
-    if (fd >= 0) closeSync(fd);
+    close(entry);
   }
+}
+
+function refresh(path: string, entry: Entry, now: number, validMs: number): void {
+  if (entry.fd >= 0 && now - entry.checkedAt < validMs) return;
+  if (entry.fd < 0 || !isStill(entry.fd, path)) {
+    const fd = openAppend(path);
+    close(entry);
+    entry.fd = fd;
+  }
+  entry.checkedAt = now;
+}
+
+function close(entry: Entry): void {
+  if (entry.fd >= 0) closeSync(entry.fd);
+  entry.fd = -1;
 }
 
 const bytesOf = (path: string): Buffer => Buffer.from(path, "latin1");

@@ -61,6 +61,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #flushing = false;
   #paused = false;
   #bodyPaused = false;
+  /** The next request had begun to arrive before the last one was answered. */
+  #pipelined = false;
   #unsentBefore = 0;
   #lingerUntil = 0;
   deadline = 0;
@@ -209,6 +211,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#stream = stream;
     const exchange = this.#address.open(head, this.#client, this.#body, performance.now());
     exchange.wire = this;
+    exchange.isPipelined = this.#pipelined;
     this.#exchange = exchange;
     return exchange;
   }
@@ -401,6 +404,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       return;
     }
     this.#enter("idle", this.#limits.keepAliveTimeoutMs);
+    this.#pipelined = this.#engine.buffered > 0;
     // A client that asks and does not read gets no further answers until it does: memory per connection stays bounded.
     if (this.#transport.unsent > 0) this.#awaitDrain();
     else if (this.#engine.buffered > 0) this.#takeAll(this.#engine.resume());

@@ -160,7 +160,11 @@ const variables: VariableTable = {
     plain: true,
     get: ({ client }) => secondsText(performance.now() - client.acceptedAt),
   },
-  pipe: { summary: '"p" if more had arrived with the request; else ".".', plain: true, get: () => "." },
+  pipe: {
+    summary: '"p" if the request had begun to arrive before its predecessor was answered; else ".".',
+    plain: true,
+    get: ({ main }) => (main.isPipelined ? "p" : "."),
+  },
   pid: { summary: "The worker's process number.", plain: true, get: () => thisProcess },
   nginx_version: { summary: "The version of Nginx that this behaves as.", plain: true, get: () => "1.31.5" },
   msec: { summary: "Now, in seconds, to the millisecond.", plain: true, get: () => secondsText(Date.now()) },
