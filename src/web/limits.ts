@@ -31,4 +31,6 @@ export interface ClientLimits {
   readonly lingeringTimeoutMs: number;
   /** reset_timedout_connection */
   readonly resetTimedOut: boolean;
+  /** subrequest_output_buffer_size, bytes: of a response of ours that is kept in memory. */
+  readonly subrequestBytes: number;
 }

@@ -27,6 +27,7 @@ import { randomIndexModule } from "./modules/random_index.ts";
 import { rangeModule } from "./modules/range.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
+import { ssiModule } from "./modules/ssi.ts";
 import { staticModule } from "./modules/static.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
 import { tryFilesModule } from "./modules/try_files.ts";
@@ -63,6 +64,7 @@ export const modules: readonly Module<Directives>[] = [
   additionModule,
   subFilterModule,
   charsetModule,
+  ssiModule,
   additionBodyModule,
   gzipModule,
   rangeModule,

@@ -12,6 +12,10 @@ export interface SubrequestOptions {
   readonly method?: string;
   /** The parent's body goes with it (mirror). */
   readonly withBody?: boolean;
+  /** Errors stay what they are: no `error_page` takes their place. */
+  readonly keepsErrors?: boolean;
+  /** May change the reply before its location's filters see it. */
+  readonly before?: (reply: Reply) => void;
 }
 
 export interface Subrequest {
@@ -37,11 +41,16 @@ export function subrequest(parent: Exchange, uri: string, args: string, options:
   );
   exchange.method = options.method ?? "GET";
   exchange.internal = true;
-  return { exchange, reply: run(exchange) };
+  if (options.keepsErrors === true) exchange.inErrorPage = true;
+  return { exchange, reply: run(exchange, options) };
 }
 
-async function run(exchange: Exchange): Promise<Reply> {
+/** Are there not too many levels already? */
+export const maySubrequest = (parent: Exchange): boolean => depth(parent) < maxDepth;
+
+async function run(exchange: Exchange, { before }: SubrequestOptions): Promise<Reply> {
   const reply = depth(exchange) > maxDepth ? tooDeep(exchange) : await answered(exchange);
+  before?.(reply);
   filter(exchange, reply);
   for (const log of exchange.location.logs) log(exchange);
   exchange.main.atEnd(() => exchange.end());

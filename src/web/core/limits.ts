@@ -216,5 +216,6 @@ export function clientLimits(conf: Conf<typeof limitDirectives>, headerTimeoutMs
     lingeringTimeMs: conf.lingering_time,
     lingeringTimeoutMs: conf.lingering_timeout,
     resetTimedOut: conf.reset_timedout_connection,
+    subrequestBytes: conf.subrequest_output_buffer_size,
   };
 }
