@@ -15,7 +15,7 @@ import type { Exchange } from "./exchange.ts";
 import { type LocationEntry, Locations } from "./locations.ts";
 import type { Compiling, Module, Parts, Runtime } from "./module.ts";
 import { encodePath } from "./path.ts";
-import type { Handler, Location, Server } from "./pipeline.ts";
+import type { Filter, Handler, Location, Server } from "./pipeline.ts";
 import type { Setup } from "./setup.ts";
 
 export class Compiler {
@@ -100,7 +100,7 @@ export class Compiler {
         ...parts.map(({ precontent }) => precontent),
         ...content(parts),
       ]),
-      filters: present(parts.map(({ filter }) => filter)),
+      filters: filtersOf(parts),
       logs: present(parts.map(({ log }) => log)),
       isInternal: http.internal || (block.isUnnamed && block.parent?.conf(httpDirectives).internal === true),
       errorPage: compileErrorPages(errors),
@@ -148,6 +148,11 @@ const nginxReasons: Readonly<Record<number, string>> = {
 };
 
 const present = <T>(all: readonly (T | undefined)[]): T[] => all.filter((each) => each !== undefined);
+
+function filtersOf(parts: readonly Parts[]): Filter[] {
+  const isDynamic = parts.some((each) => each.isDynamic === true);
+  return present(parts.map(({ filter, fileFilter }) => filter ?? (isDynamic ? undefined : fileFilter)));
+}
 
 function factsOf(parts: readonly Parts[]): Location["facts"] {
   const all = present(parts.map(({ facts }) => facts));

@@ -41,6 +41,12 @@ export interface Origin {
   readonly parent?: Exchange;
 }
 
+/** Made when the first is remembered: many requests remember none. */
+export function valuesOf(exchange: Exchange): (string | null | undefined)[] {
+  exchange.values ??= [];
+  return exchange.values;
+}
+
 // One class, so that all requests have the same shape.
 export class Exchange {
   readonly request: RequestHead;
@@ -60,7 +66,7 @@ export class Exchange {
   /** $args: the query as it is now. */
   args: string;
   /** Remembered values of variables, by slot; null: known to have none. Parts of a request share their parent's. */
-  readonly values: (string | null | undefined)[];
+  values: (string | null | undefined)[] | undefined;
   /** The last regular expression's match: $0, $1 … */
   captures: readonly (string | undefined)[] | undefined = undefined;
   /** It has been led here by us (error_page, try_files, index …): `internal` locations answer it. */
@@ -114,7 +120,7 @@ export class Exchange {
     this.method = request.method;
     this.uri = uri;
     this.args = args;
-    this.values = parent === undefined ? [] : parent.values;
+    this.values = parent === undefined ? undefined : valuesOf(parent);
   }
 
   /** The client's own request. */

@@ -57,7 +57,7 @@ export class Locations {
    */
   find(exchange: Exchange): boolean | Reply {
     const { uri } = exchange;
-    const exact = this.#exact.get(uri);
+    const exact = this.#exact.size === 0 ? undefined : this.#exact.get(uri);
     if (exact !== undefined) {
       exchange.location = exact.location;
       return true;

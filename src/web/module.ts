@@ -61,6 +61,10 @@ export interface Parts {
   /** Where there is no content handler: one of those asked in turn (index, autoindex, static). */
   readonly files?: Handler | undefined;
   readonly filter?: Filter | undefined;
+  /** A filter that concerns files and kept contents alone: left out where all replies are made anew (`isDynamic`). */
+  readonly fileFilter?: Filter | undefined;
+  /** With `content`: no reply of its is a file or kept. */
+  readonly isDynamic?: boolean;
   /** At the end of a request; of one that is a part of another too (`exchange.parent`). */
   readonly log?: LogHandler | undefined;
   /** What variables of the module want to know about a request's location: `exchange.location.facts?.get(key)`. */

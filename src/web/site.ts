@@ -159,6 +159,8 @@ export class SiteAddress {
   readonly policy: Policy;
   readonly #names = new ServerNames<Server>();
   readonly #mergesSlashes: boolean;
+  /** There is one server, whatever the Host, and no name of its is an expression whose match would be remembered. */
+  readonly #isAlone: boolean;
   /** Servers of single addresses behind this socket, by local address. */
   readonly inner = new Map<string, SiteAddress>();
 
@@ -168,6 +170,7 @@ export class SiteAddress {
     const conf = byDefault.conf(httpDirectives);
     this.policy = policyOf(conf);
     this.#mergesSlashes = conf.merge_slashes;
+    this.#isAlone = servers.length === 1 && namesOf(byDefault).every(({ name }) => name.kind !== "regex");
     this.proxyProtocol = servers.some(({ listen }) => listen.proxyProtocol);
     for (const { block } of servers)
       for (const { name } of namesOf(block)) this.#names.add(name, serverOf(compiled, block));
@@ -180,11 +183,13 @@ export class SiteAddress {
   }
 
   #open(request: RequestHead, client: Client, body: RequestBody | undefined, now: number): Exchange {
-    let captured: ((exchange: Exchange) => void) | undefined;
-    const server = this.#names.find(request.host, (name, found) => {
-      captured = (exchange) => name.captured(exchange, found);
-    });
     const { path, query } = request;
+    let captured: ((exchange: Exchange) => void) | undefined;
+    const server = this.#isAlone
+      ? undefined
+      : this.#names.find(request.host, (name, found) => {
+          captured = (exchange) => name.captured(exchange, found);
+        });
     const uri = path === "*" ? "*" : normalizePath(path, this.#mergesSlashes);
     const exchange = new Exchange(
       { request, client, body, server: server ?? this.defaultServer, startedAt: now },

@@ -1,6 +1,6 @@
 /** The registry of `$names`: what the modules declare, and what a configuration defines. */
 import { ConfigError, type Place } from "../config/statement.ts";
-import type { Exchange } from "./exchange.ts";
+import { type Exchange, valuesOf } from "./exchange.ts";
 
 /** One variable. A value is latin-1 text; undefined: there is none ("" in a string, false in a condition). */
 export interface Variable {
@@ -72,7 +72,7 @@ export class Variables {
     if (known.slot < 0) known.slot = this.#slots++;
     const { slot } = known;
     return (exchange, value) => {
-      exchange.values[slot] = value;
+      valuesOf(exchange)[slot] = value;
     };
   }
 
@@ -84,10 +84,10 @@ export class Variables {
     const { variable, slot } = known;
     if (slot < 0) return (exchange) => variable.get(exchange);
     return (exchange) => {
-      const before = exchange.values[slot];
+      const before = exchange.values?.[slot];
       if (before !== undefined) return before ?? undefined;
       const value = variable.get(exchange);
-      exchange.values[slot] = value ?? absent;
+      valuesOf(exchange)[slot] = value ?? absent;
       return value;
     };
   }

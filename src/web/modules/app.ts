@@ -165,8 +165,8 @@ export const appModule = defineModule({
     for (const each of block.childrenOf(app))
       if (each.own("module") === undefined) throw new ConfigError('no "module" in this app', each.at);
   },
-  compile({ app_pass }, { runtime }) {
+  compile({ app_pass }, { runtime, block }) {
     if (app_pass === undefined) return {};
-    return { content: appPass(runtime.app(app_pass)), addsSlash: true };
+    return { content: appPass(runtime.app(app_pass)), addsSlash: true, isDynamic: block.own("files") === undefined };
   },
 });

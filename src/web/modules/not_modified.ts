@@ -121,5 +121,5 @@ export const notModifiedModule = defineModule({
         "When a file counts as unchanged since a date: never, if it has just that date, or if it has none after it.",
     }),
   },
-  compile: ({ if_modified_since }) => ({ filter: preconditions(if_modified_since) }),
+  compile: ({ if_modified_since }) => ({ fileFilter: preconditions(if_modified_since) }),
 });

@@ -145,5 +145,5 @@ export const rangeModule = defineModule({
         "How many parts of a content a request may ask for; 0: none. Without it, as many as cost less than the whole.",
     }),
   },
-  compile: ({ max_ranges }) => ({ filter: max_ranges === undefined ? range : ranges(max_ranges) }),
+  compile: ({ max_ranges }) => ({ fileFilter: max_ranges === undefined ? range : ranges(max_ranges) }),
 });
