@@ -16,5 +16,7 @@ function isDisabled({ method, request }: Exchange, disabled: readonly string[]):
   if (agent === undefined) return false;
   if (method === "POST" && disabled.includes("msie6") && /MSIE [1-6]\./.test(agent) && !agent.includes("Opera"))
     return true;
-  return disabled.includes("safari") && /Macintosh.* Safari\//.test(agent) && !agent.includes("Chrome/");
+  return (
+    disabled.includes("safari") && /^(?=.*Mac OS X)(?=.*Safari\/)(?!.*(?:MSIE |Opera|Gecko\/|Chrome\/))/s.test(agent)
+  );
 }

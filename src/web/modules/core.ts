@@ -284,7 +284,10 @@ const families: FamilyTable = {
     summary: "A trailer of the response.",
     get: (rest) => {
       const name = fieldName(rest);
-      return ({ sentTrailers }) => sentTrailers?.get(name);
+      return ({ sentTrailers }) => {
+        const all = sentTrailers?.all(name) ?? [];
+        return all.length === 0 ? undefined : all.join(", ");
+      };
     },
   },
   cookie_: { summary: "A cookie.", get: (rest) => (exchange) => cookie(exchange, rest) },

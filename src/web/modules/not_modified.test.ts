@@ -147,6 +147,11 @@ test("other replies and methods pass", () => {
   expect(statusFor({ "If-None-Match": tag }, replyOf(), notModified, "POST")).toBe(200);
   expect(statusFor({ "If-Match": '"other"' }, replyOf(), notModified, "PUT")).toBe(200);
   const source = { pull: () => {}, cancel: () => {} };
-  expect(statusFor({ "If-None-Match": tag }, replyOf({ body: { kind: "stream", source } }))).toBe(200);
+  expect(statusFor({ "If-None-Match": tag }, replyOf({ body: { kind: "stream", source } }))).toBe(304);
+  expect(statusFor({ "If-None-Match": tag }, { ...replyOf(), isJudged: true })).toBe(200);
+  const streamed = replyOf({ body: { kind: "stream", source } });
+  streamed.head.headers = streamed.head.headers.copy();
+  streamed.head.headers.delete("accept-ranges");
+  expect(statusFor({ "If-None-Match": tag }, streamed)).toBe(200);
   expect(statusFor({ Accept: "*/*", Referer: "x", If: "x" })).toBe(200);
 });
