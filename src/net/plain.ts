@@ -35,6 +35,10 @@ export class PlainTransport implements Transport {
     return this.#socket.remoteAddress ?? "";
   }
 
+  get fd(): number | undefined {
+    return (this.#socket as { fd?: number }).fd;
+  }
+
   get peerPort(): number {
     return (this.#socket as { remotePort?: number }).remotePort ?? 0;
   }
@@ -81,7 +85,7 @@ export class PlainTransport implements Transport {
   sendFile(fd: number, offset: number, length: number): number {
     let sent: number;
     try {
-      sent = sendFile((this.#socket as { fd?: number }).fd ?? -1, fd, offset, length);
+      sent = sendFile(this.fd ?? -1, fd, offset, length);
     } catch {
       // The peer has gone in the middle; `onClose` follows.
       this.#socket.terminate();

@@ -31,6 +31,8 @@ export interface Transport {
   readonly localAddress: string;
   /** 0 for a Unix socket. */
   readonly peerPort: number;
+  /** The connection's descriptor, while it is open: to ask the kernel about it. */
+  readonly fd?: number | undefined;
 }
 
 /** Who hears of the transport's events. */

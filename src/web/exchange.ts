@@ -13,6 +13,8 @@ export interface Client extends Ends {
   requests: number;
   /** ms of `performance.now()` when it was accepted. */
   readonly acceptedAt: number;
+  /** Its descriptor, to ask the kernel about it. */
+  readonly fd?: number | undefined;
   /** The header of the PROXY protocol, where `listen … proxy_protocol` asks for it. */
   readonly proxy: ProxyHeader | undefined;
 }

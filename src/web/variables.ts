@@ -99,8 +99,7 @@ export class Variables {
 
   #fromFamily(lower: string, name: string, at: Place): (exchange: Exchange) => string | undefined {
     for (const [prefix, family] of this.#families)
-      if (lower.startsWith(prefix) && (lower.length > prefix.length || prefix === "arg_"))
-        return family.get(lower.slice(prefix.length));
+      if (lower.startsWith(prefix)) return family.get(lower.slice(prefix.length));
     throw new ConfigError(`unknown "${name}" variable`, at);
   }
 

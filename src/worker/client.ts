@@ -30,6 +30,10 @@ export class ConnectionClient implements Client {
     return this.#peerAddress;
   }
 
+  get fd(): number | undefined {
+    return this.#transport.fd;
+  }
+
   get peerPort(): number {
     return this.#transport.peerPort;
   }

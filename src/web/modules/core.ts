@@ -3,10 +3,12 @@ import { hostname } from "node:os";
 import { parseIpv4, parseIpv6 } from "../../base/address.ts";
 import { isoTimeNow, logTimeNow, secondsText } from "../../base/local_time.ts";
 import { parseSize } from "../../config/values.ts";
+import { findTlv } from "../../net/proxy_protocol.ts";
+import { type TcpInfo, tcpInfo } from "../../net/tcp_info.ts";
 import type { Exchange } from "../exchange.ts";
 import { realPath } from "../files.ts";
 import { defineModule } from "../module.ts";
-import type { FamilyTable, VariableTable } from "../variables.ts";
+import type { FamilyTable, Variable, VariableTable } from "../variables.ts";
 import { requestId } from "./request_id.ts";
 
 const field = (name: string) => (exchange: Exchange) => listOf(exchange, name);
@@ -27,13 +29,16 @@ function sentField({ reply }: Exchange, lower: string): string | undefined {
   return all === undefined || all.length === 0 ? undefined : all.join(", ");
 }
 
-/** An argument of the query, as it stands. Names are compared without regard to case, as Nginx does. */
+/** An argument of the query, as it stands. Names are compared without regard to case, and need a "=", as with Nginx. */
 export function argument(args: string, lower: string): string | undefined {
-  if (args === "") return undefined;
-  for (const pair of args.split("&")) {
-    const equals = pair.indexOf("=");
-    const name = equals < 0 ? pair : pair.slice(0, equals);
-    if (name.toLowerCase() === lower && (equals >= 0 || name !== "")) return equals < 0 ? "" : pair.slice(equals + 1);
+  if (lower === "") return undefined;
+  for (let at = 0; at < args.length; ) {
+    const next = args.indexOf("&", at);
+    const end = next < 0 ? args.length : next;
+    const equals = at + lower.length;
+    if (equals < end && args[equals] === "=" && args.slice(at, equals).toLowerCase() === lower)
+      return args.slice(equals + 1, end);
+    at = end + 1;
   }
   return undefined;
 }
@@ -176,7 +181,6 @@ const variables: VariableTable = {
   },
   realpath_root: {
     summary: "The same with its links resolved.",
-    cached: true,
     get: (exchange) => realPath(exchange.location.documents.root(exchange)),
   },
   request_filename: {
@@ -208,7 +212,10 @@ const variables: VariableTable = {
       else exchange.rate = rate;
     },
   },
-  content_length: { summary: "The request's Content-Length.", get: field("content-length") },
+  content_length: {
+    summary: "The request's Content-Length; of a body without one its length, once it has been read.",
+    get: (exchange) => listOf(exchange, "content-length") ?? lengthRead(exchange),
+  },
   content_type: { summary: "The request's Content-Type.", get: field("content-type") },
   sent_http_content_type: {
     summary: "The response's Content-Type.",
@@ -245,6 +252,10 @@ const variables: VariableTable = {
     summary: "The address that the client reached, as the PROXY protocol says.",
     get: ({ main }) => main.client.proxy?.destination?.address,
   },
+  tcpinfo_rtt: tcp("rtt", "The round-trip time to the client, in microseconds."),
+  tcpinfo_rttvar: tcp("rttvar", "… and its variation."),
+  tcpinfo_snd_cwnd: tcp("snd_cwnd", "The congestion window towards the client, in packets."),
+  tcpinfo_rcv_space: tcp("rcv_space", "What the receive buffer is dimensioned for, in bytes."),
   proxy_protocol_server_port: {
     summary: "… and its port.",
     plain: true,
@@ -254,6 +265,21 @@ const variables: VariableTable = {
 
 const thisHost = hostname().toLowerCase();
 const thisProcess = String(process.pid);
+
+function lengthRead({ main: { body } }: Exchange): string | undefined {
+  return body?.whole === undefined ? undefined : String(body.received);
+}
+
+function tcp(name: keyof TcpInfo, summary: string): Variable {
+  return {
+    summary,
+    plain: true,
+    get({ main: { client } }) {
+      const info = client.fd === undefined ? undefined : tcpInfo(client.fd);
+      return info === undefined ? undefined : String(info[name]);
+    },
+  };
+}
 
 const portOf = (end: { readonly port: number } | undefined): string | undefined =>
   end === undefined ? undefined : String(end.port);
@@ -288,6 +314,16 @@ const families: FamilyTable = {
         const all = sentTrailers?.all(name) ?? [];
         return all.length === 0 ? undefined : all.join(", ");
       };
+    },
+  },
+  proxy_protocol_tlv_: {
+    summary: "A further field of the PROXY protocol's header: by name (alpn, ssl_cn …) or number (0x05).",
+    get: (rest) => (exchange) => {
+      const tlvs = exchange.main.client.proxy?.tlvs;
+      const found = tlvs === undefined ? undefined : findTlv(tlvs, rest);
+      if (found === undefined || "value" in found) return found?.value;
+      exchange.log("error", found.error);
+      return undefined;
     },
   },
   cookie_: { summary: "A cookie.", get: (rest) => (exchange) => cookie(exchange, rest) },
