@@ -1,9 +1,11 @@
 /** Writes the pages, and parts of pages, that are made from tables. `npm run docs` */
 import { join } from "node:path";
+import { directivesPage } from "../src/cli/directives_page.ts";
 import { referencePage } from "../src/cli/help.ts";
 
 const root = join(import.meta.dir, "..");
 await Bun.write(join(root, "docs/command-line.md"), referencePage());
+await Bun.write(join(root, "docs/directives.md"), directivesPage());
 
 // The tables of the last complete benchmark, as the harness printed them; how each server was run is left to the file itself.
 const printed = await Bun.file(join(root, "bench/results/table.md")).text();

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { directivesPage } from "../src/cli/directives_page.ts";
 import { referencePage } from "../src/cli/help.ts";
 import { root } from "./support/server.ts";
 
@@ -80,4 +81,8 @@ test("every station of the corridor exists", () => {
 
 test("the command-line reference is up to date (npm run docs)", () => {
   expect(readFileSync(join(root, "docs/command-line.md"), "utf8")).toBe(referencePage());
+});
+
+test("the reference of directives and variables is up to date (npm run docs)", () => {
+  expect(readFileSync(join(root, "docs/directives.md"), "utf8")).toBe(directivesPage());
 });
