@@ -4,8 +4,11 @@
  */
 import type { Directives } from "./directive.ts";
 import type { Module } from "./module.ts";
+import { accessModule } from "./modules/access.ts";
 import { additionBodyModule, additionModule } from "./modules/addition.ts";
 import { appModule } from "./modules/app.ts";
+import { authBasicModule } from "./modules/auth_basic.ts";
+import { authRequestModule } from "./modules/auth_request.ts";
 import { autoindexModule } from "./modules/autoindex.ts";
 import { browserModule } from "./modules/browser.ts";
 import { charsetModule } from "./modules/charset.ts";
@@ -43,6 +46,9 @@ export const modules: readonly Module<Directives>[] = [
   browserModule,
   // Phases: rewrite, preaccess, access, precontent.
   rewriteModule,
+  accessModule,
+  authBasicModule,
+  authRequestModule,
   tryFilesModule,
   // Content: who answers.
   filesModule,

@@ -1,5 +1,5 @@
 /** `satisfy`: how the modules of the access phase are combined, and `auth_delay`. */
-import type { Reply } from "../../http/message.ts";
+import { ownHeaders, type Reply } from "../../http/message.ts";
 import { type Conf, choice, everywhere, time } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
 import type { AccessHandler, Handler, Verdict } from "../pipeline.ts";
@@ -28,8 +28,8 @@ export function accessPhase(
   return (exchange) => {
     if (exchange.parent !== undefined) return undefined;
     const verdict = ask(handlers, exchange, 0);
-    if (verdict instanceof Promise) return verdict.then((later) => delayed(later, auth_delay));
-    return delayed(verdict, auth_delay);
+    if (verdict instanceof Promise) return verdict.then((later) => delayed(exchange, later, auth_delay));
+    return delayed(exchange, verdict, auth_delay);
   };
 }
 
@@ -39,8 +39,8 @@ function askAll(handlers: readonly AccessHandler[], exchange: Exchange, from: nu
   for (let i = from; i < handlers.length; i++) {
     const verdict = handlers[i]?.(exchange);
     if (verdict instanceof Promise)
-      return verdict.then((later) => (isRefusal(later) ? later : askAll(handlers, exchange, i + 1)));
-    if (isRefusal(verdict)) return verdict;
+      return verdict.then((later) => (isReply(later) ? later : askAll(handlers, exchange, i + 1)));
+    if (isReply(verdict)) return verdict;
   }
   return undefined;
 }
@@ -52,22 +52,38 @@ function askAny(handlers: readonly AccessHandler[], exchange: Exchange, from: nu
     const verdict = handlers[i]?.(exchange);
     if (verdict instanceof Promise)
       return verdict.then((later) =>
-        later === "allow" ? undefined : askAny(handlers, exchange, i + 1, worse(refusal, later)),
+        isLast(later) ? replyOf(later) : askAny(handlers, exchange, i + 1, heavier(refusal, later)),
       );
-    if (verdict === "allow") return undefined;
-    refusal = worse(refusal, verdict);
+    if (isLast(verdict)) return replyOf(verdict);
+    refusal = heavier(refusal, verdict);
   }
   return refusal;
 }
 
-function worse(before: Reply | undefined, verdict: Verdict): Reply | undefined {
-  if (!isRefusal(verdict)) return before;
-  return before === undefined || verdict.head.status === 401 ? verdict : before;
+const isReply = (verdict: Verdict): verdict is Reply => verdict !== undefined && verdict !== "allow";
+const replyOf = (verdict: Verdict): Reply | undefined => (isReply(verdict) ? verdict : undefined);
+
+/** A yes, or something that has gone wrong: nobody else is asked. */
+const isLast = (verdict: Verdict): boolean =>
+  verdict === "allow" || (verdict !== undefined && verdict.head.status !== 403 && !asksForCredentials(verdict));
+
+const asksForCredentials = ({ head: { status } }: Reply): boolean => status === 401 || status === 407;
+
+function heavier(before: Reply | undefined, verdict: Verdict): Reply | undefined {
+  if (!isReply(verdict) || before === undefined) return replyOf(verdict) ?? before;
+  if (!asksForCredentials(verdict)) return before;
+  // Who asks for credentials says which: the client may have any of them.
+  const headers = ownHeaders(verdict.head);
+  for (const name of ["WWW-Authenticate", "Proxy-Authenticate"])
+    for (const challenge of before.head.headers.all(name.toLowerCase())) headers.add(name, challenge);
+  return verdict;
 }
 
-const isRefusal = (verdict: Verdict): verdict is Reply => verdict !== undefined && verdict !== "allow";
-
-function delayed(refusal: Reply | undefined, delayMs: number): Asked {
-  if (refusal?.head.status !== 401 || delayMs === 0) return refusal;
-  return new Promise((resolve) => setTimeout(() => resolve(refusal), delayMs));
+function delayed(exchange: Exchange, refusal: Reply | undefined, delayMs: number): Asked {
+  if (refusal === undefined || !asksForCredentials(refusal) || delayMs === 0) return refusal;
+  exchange.log("info", "delaying unauthorized request");
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(refusal), delayMs);
+    exchange.onGone = () => clearTimeout(timer);
+  });
 }
