@@ -55,9 +55,13 @@ export class NginxServer implements AsyncDisposable {
   }
 
   /** Starts it, and waits for the pid file: connections wait in the kernel until a worker takes them. */
-  static async start(configuration: (port: number) => string, program = nginx): Promise<NginxServer> {
+  static async start(
+    configuration: (port: number, directory: string) => string,
+    program = nginx,
+  ): Promise<NginxServer> {
     const port = freePort();
-    const directory = new Directory({ "nginx.conf": configuration(port) });
+    const directory = new Directory();
+    directory.write("nginx.conf", configuration(port, directory.path));
     const server = new NginxServer(directory, port, program);
     let ended = false;
     void server.process.exited.then(() => {
