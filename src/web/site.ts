@@ -112,6 +112,9 @@ const defaultOf = ({ servers }: AddressServers): Block => {
 
 function checkAddresses(servers: readonly Block[], setup: Setup): void {
   for (const [key, { servers: here }] of byAddress(servers)) {
+    const secure = here.find(({ listen }) => listen.ssl)?.listen;
+    if (secure !== undefined)
+      throw new ConfigError('"listen … ssl" is Nginx\'s, but Alicorn does not speak TLS yet;', secure.at);
     const defaults = here.filter(({ listen }) => listen.isDefault);
     if (defaults[1] !== undefined)
       throw new ConfigError(`a duplicate default server for ${key}`, defaults[1].listen.at);

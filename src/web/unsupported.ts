@@ -1,27 +1,55 @@
 /** Directives that Nginx has and Alicorn does not, each with the reason: `-t` says just that instead of "unknown". */
-const reasons: Readonly<Record<string, readonly string[]>> = {
-  "embedded Perl is not part of this program": ["perl", "perl_modules", "perl_require", "perl_set"],
-  "XSLT is not part of this program": [
-    "xml_entities",
-    "xslt_last_modified",
-    "xslt_param",
-    "xslt_string_param",
-    "xslt_stylesheet",
-    "xslt_types",
-  ],
-  "images are not transformed here": [
-    "image_filter",
-    "image_filter_buffer",
-    "image_filter_interlace",
-    "image_filter_jpeg_quality",
-    "image_filter_sharpen",
-    "image_filter_transparency",
-    "image_filter_webp_quality",
-  ],
-  "dynamic modules of Nginx cannot be loaded": ["load_module"],
-  "mail is not proxied": ["mail"],
+
+/** What fastcgi, scgi and uwsgi have in common. */
+const passing =
+  "bind buffer_size buffering buffers busy_buffers_size cache cache_background_update cache_bypass cache_key cache_lock cache_lock_age cache_lock_timeout cache_max_range_offset cache_methods cache_min_uses cache_path cache_revalidate cache_use_stale cache_valid connect_timeout force_ranges hide_header ignore_client_abort ignore_headers intercept_errors limit_rate max_temp_file_size next_upstream next_upstream_timeout next_upstream_tries no_cache param pass pass_header pass_request_body pass_request_headers read_timeout request_buffering send_timeout socket_keepalive socket_rcvbuf socket_sndbuf store store_access temp_file_write_size temp_path";
+const tls =
+  "certificate certificate_cache certificate_compression certificate_key ciphers client_certificate conf_command crl";
+const tlsServer = `buffer_size dhparam early_data ecdh_curve ech_file ocsp ocsp_cache ocsp_responder password_file prefer_server_ciphers protocols reject_handshake session_cache session_ticket_key session_tickets session_timeout stapling stapling_file stapling_responder stapling_verify trusted_certificate verify_client verify_depth ${tls}`;
+const tlsClient =
+  "certificate certificate_cache certificate_key ciphers conf_command crl name password_file protocols server_name session_reuse trusted_certificate verify verify_depth";
+
+const prefixed = (prefix: string, names: string): string =>
+  names
+    .split(" ")
+    .map((name) => `${prefix}_${name}`)
+    .join(" ");
+
+const reasons: Readonly<Record<string, string>> = {
+  "it does not speak FastCGI": `${prefixed("fastcgi", passing)} fastcgi_catch_stderr fastcgi_index fastcgi_keep_conn fastcgi_send_lowat fastcgi_split_path_info`,
+  "it does not speak SCGI": prefixed("scgi", passing),
+  "it does not speak the uwsgi protocol": `${prefixed("uwsgi", passing)} uwsgi_modifier1 uwsgi_modifier2 uwsgi_string ${prefixed("uwsgi_ssl", tlsClient)}`,
+  "it does not speak gRPC": `${prefixed("grpc", "bind buffer_size connect_timeout hide_header ignore_headers intercept_errors next_upstream next_upstream_timeout next_upstream_tries pass pass_header read_timeout send_timeout set_header socket_keepalive socket_rcvbuf socket_sndbuf")} ${prefixed("grpc_ssl", tlsClient)}`,
+  "it does not speak to memcached": prefixed(
+    "memcached",
+    "bind buffer_size connect_timeout gzip_flag next_upstream next_upstream_timeout next_upstream_tries pass read_timeout send_timeout socket_keepalive",
+  ),
+  "it does not speak TLS": `${prefixed("ssl", tlsServer)} ${prefixed("proxy_ssl", tlsClient)}`,
+  "it does not speak HTTP/2": prefixed(
+    "http2",
+    "body_preread_size chunk_size idle_timeout max_concurrent_pushes max_concurrent_streams max_field_size max_header_size max_requests pool_size push push_preload recv_timeout streams_index_size",
+  ),
+  "it does not speak HTTP/3":
+    "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_active_connection_id_limit quic_bpf quic_gso quic_host_key quic_retry",
+  "it is no tunnel for CONNECT": prefixed(
+    "tunnel",
+    "bind buffer_size connect_timeout next_upstream next_upstream_timeout next_upstream_tries pass read_timeout send_lowat send_timeout socket_keepalive socket_rcvbuf socket_sndbuf",
+  ),
+  "TCP and UDP are not proxied": "stream",
+  "mail is not proxied": "mail",
+  "WebDAV is not part of it": "create_full_put_path dav_access dav_methods min_delete_depth",
+  "videos are served as the files that they are": "flv mp4 mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame",
+  "it does not read GeoIP's databases": "geoip_city geoip_country geoip_org geoip_proxy geoip_proxy_recursive",
+  "embedded Perl is not part of it": "perl perl_modules perl_require perl_set",
+  "XSLT is not part of it":
+    "xml_entities xml_external_entities xslt_last_modified xslt_param xslt_string_param xslt_stylesheet xslt_types",
+  "images are not transformed":
+    "image_filter image_filter_buffer image_filter_interlace image_filter_jpeg_quality image_filter_sharpen image_filter_transparency image_filter_webp_quality",
+  "it does not measure memory for it": "degradation degrade",
+  "Nginx's modules cannot be loaded": "load_module",
+  "responses of upstreams are not stored as files": "proxy_store proxy_store_access",
 };
 
 export const unsupported: ReadonlyMap<string, string> = new Map(
-  Object.entries(reasons).flatMap(([why, names]) => names.map((name) => [name, why] as const)),
+  Object.entries(reasons).flatMap(([why, names]) => names.split(" ").map((name) => [name, why] as const)),
 );

@@ -152,6 +152,13 @@ export const mainDirectives = {
     initial: "nginx",
     summary: "Whose form the lines of the error log have.",
   }),
+  epoll_events: accepted({ contexts: events, args: 1, syntax: "number", deviation: kernel }),
+  google_perftools_profiles: accepted({
+    contexts: main,
+    args: 1,
+    syntax: "file",
+    deviation: "another profiler is the runtime's",
+  }),
   use: accepted({ contexts: events, args: 1, syntax: "method", deviation: kernel }),
   multi_accept: accepted({ contexts: events, args: 1, syntax: "on | off", deviation: kernel }),
   accept_mutex: accepted({
