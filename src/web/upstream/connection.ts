@@ -1,0 +1,399 @@
+/**
+ * One connection to an upstream: joins a transport, a client engine and the timers. One request at a time; neither
+ * direction goes faster than its slower end.
+ *
+ * As with Nginx, timeouts are between two operations: to connect, to send more of the request, to read more of the response.
+ * Nothing is timed while it is our own side that is waited for.
+ */
+import type { Timed, Timers } from "../../base/timers.ts";
+import { type ClientEvent, H1Client, type ReceivedHead } from "../../http/h1/client.ts";
+import type { Headers } from "../../http/headers.ts";
+import { type Body, emptyBody, type Sink, type Source } from "../../http/message.ts";
+import type { ConnectFailure, ConnectHandler, Connecting } from "../../net/connect.ts";
+import type { Transport } from "../../net/transport.ts";
+import {
+  checkLength,
+  type Dialer,
+  type UpstreamHandler,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from "./conversation.ts";
+import { connectText, type FailureKind, failureText, type Phase, resetText, timeoutText } from "./failure.ts";
+import { type Feeder, Incoming } from "./incoming.ts";
+import { type TunnelFailure, UpstreamTunnel } from "./tunnel.ts";
+
+/** The wheel may look this much early; a timeout must not come before its time. */
+const earlyMs = 250;
+
+/** "fresh": not connected yet, no request · idle: between two · busy · tunnel · closed */
+type State = "fresh" | "idle" | "busy" | "tunnel" | "closed";
+
+export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
+  /** Requests that have ended, and when it was connected (ms of `performance.now`). */
+  requests = 0;
+  connectedAt = 0;
+  /** Bytes of the last request's exchange. */
+  bytesReceived = 0;
+  /** Called when it is closed by the other side while it is idle: it is of no more use. */
+  whenLost: (() => void) | undefined;
+  deadline = 0;
+  tick = -1;
+
+  readonly #dialer: Dialer;
+  readonly #timers: Timers;
+  readonly #engine = new H1Client();
+  #state: State = "fresh";
+  #connecting: Connecting | undefined;
+  #transport: Transport | undefined;
+  // Of the exchange in progress:
+  #request: UpstreamRequest | undefined;
+  #handler: UpstreamHandler | undefined;
+  #response: UpstreamResponse | undefined;
+  #incoming: Incoming | undefined;
+  #tunnel: UpstreamTunnel | undefined;
+  #written = 0;
+  #paused = false;
+  #unsentBefore = 0;
+  #source: Source | undefined;
+  #pulling = false;
+  #pumping = false;
+
+  constructor(dialer: Dialer, timers: Timers) {
+    this.#dialer = dialer;
+    this.#timers = timers;
+  }
+
+  /** Can a request be given to it that it does not have to connect for? */
+  get reusable(): boolean {
+    return this.#state === "idle";
+  }
+
+  /** Bytes of the last request that the kernel has taken. */
+  get bytesSent(): number {
+    return this.#written + (this.#tunnel?.bytesSent ?? 0) - (this.#transport?.unsent ?? 0);
+  }
+
+  /**
+   * Sends a request, over a connection that is made for it or idle, and tells `handler` what becomes of it; nothing is called
+   * before it returns. Throws if the request cannot be written (`writeRequestHead`); the connection is as before then.
+   */
+  request(request: UpstreamRequest, handler: UpstreamHandler): void {
+    if (this.#state !== "fresh" && this.#state !== "idle")
+      throw new Error("request over a connection that is not idle");
+    const { head, body, limits, timeouts } = request;
+    checkLength(request);
+    this.#engine.sendHead(head, limits);
+    if (!this.#engine.requestSent) {
+      if (body === undefined || body instanceof Uint8Array) this.#engine.sendData(body ?? nothing, true);
+      else this.#source = body;
+    }
+    this.#request = request;
+    this.#handler = handler;
+    this.#response = undefined;
+    this.#written = 0;
+    this.bytesReceived = 0;
+    this.#state = "busy";
+    if (this.#transport !== undefined) {
+      this.#begin();
+      return;
+    }
+    this.#setTimer(timeouts.connect);
+    this.#connecting = this.#dialer.connect(this);
+  }
+
+  onConnect(transport: Transport): void {
+    this.#connecting = undefined;
+    this.#transport = transport;
+    this.connectedAt = performance.now();
+    this.#handler?.onConnect?.();
+    if (this.#state === "busy") this.#begin();
+  }
+
+  onConnectError(failure: ConnectFailure): void {
+    this.#connecting = undefined;
+    this.#fail("connect", connectText(failure, this.#dialer.address, this.#dialer.bind));
+  }
+
+  /** Gives it up, whatever it is doing: nothing more is called on its handler. Its readers and sources hear of it. */
+  close(): void {
+    if (this.#state !== "closed") this.#end("the connection to the upstream was given up");
+  }
+
+  // The request.
+
+  #begin(): void {
+    // A piece of the body that is at hand leaves together with the head.
+    this.#pump();
+    this.#flush();
+    this.#arm();
+  }
+
+  #flush(): void {
+    const output = this.#engine.takeOutput();
+    if (output.length === 0 || this.#transport === undefined) return;
+    for (const piece of output) this.#written += piece.length;
+    this.#transport.write(output);
+  }
+
+  /** Asks for more of the body, unless it is on its way or the kernel has no room. A loop: sources may answer at once. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#source !== undefined && !this.#pulling && this.#transport?.unsent === 0) {
+      this.#pulling = true;
+      this.#source.pull(this);
+    }
+    this.#pumping = false;
+  }
+
+  /** From the source of the request's body. */
+  push(bytes: Uint8Array, last: boolean): void {
+    this.#pulling = false;
+    if (this.#state !== "busy" || this.#source === undefined) return;
+    if (last) this.#source = undefined;
+    try {
+      this.#engine.sendData(bytes, last);
+    } catch (error) {
+      this.#fail("closed", failureText(error instanceof Error ? error.message : String(error), "sending"));
+      return;
+    }
+    this.#flush();
+    this.#arm();
+    this.#pump();
+  }
+
+  /** From the same: there is no more of it. */
+  fail(reason: string): void {
+    this.#source = undefined;
+    this.#fail("closed", failureText(reason, "sending"));
+  }
+
+  onDrain(): void {
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.onDrain();
+      return;
+    }
+    if (this.#state !== "busy") return;
+    this.#arm();
+    this.#pump();
+  }
+
+  // The response.
+
+  onBytes(bytes: Uint8Array): void {
+    this.bytesReceived += bytes.length;
+    if (this.#tunnel !== undefined) this.#tunnel.onBytes(bytes);
+    else if (this.#state === "busy") {
+      if (!this.#paused && this.#transport?.unsent === 0) this.#arm();
+      this.#take(this.#engine.receive(bytes));
+    } else this.#lost();
+  }
+
+  onEnd(): void {
+    if (this.#tunnel !== undefined) this.#tunnel.onEnd();
+    else if (this.#state === "busy") this.#take(this.#engine.receiveEnd());
+    else this.#lost();
+  }
+
+  onClose(code?: string): void {
+    if (this.#tunnel !== undefined) this.#tunnel.onClose(code);
+    // An ordinary end would have been told before.
+    else if (this.#state === "busy") this.#fail("reset", resetText(this.#phase, code));
+    else this.#lost();
+  }
+
+  #lost(): void {
+    if (this.#state === "closed") return;
+    this.#end("");
+    const { whenLost } = this;
+    this.whenLost = undefined;
+    whenLost?.();
+  }
+
+  /** What came in one piece is told in one piece: a response whose body has ended with it needs no stream. */
+  #take(events: readonly ClientEvent[]): void {
+    let head: ReceivedHead | undefined;
+    let trailers: Headers | undefined;
+    let ended = false;
+    let failed: Extract<ClientEvent, { type: "failed" }> | undefined;
+    for (const event of events) {
+      switch (event.type) {
+        case "interim":
+          this.#handler?.onInterim?.(event.head);
+          break;
+        case "response":
+          head = event.head;
+          break;
+        case "data":
+          this.#incoming ??= new Incoming(this);
+          this.#incoming.add(event.bytes);
+          break;
+        case "trailers":
+          trailers = event.headers;
+          break;
+        case "end":
+          ended = true;
+          break;
+        case "noted":
+          this.#handler?.onNote?.(event.level, failureText(event.detail, head === undefined ? this.#phase : "body"));
+          break;
+        case "failed":
+          failed = event;
+          break;
+        case "upgraded":
+          this.#upgrade(event.head, events.slice(events.indexOf(event) + 1));
+          return;
+      }
+      // A handler may have given it up.
+      if (this.#state !== "busy") return;
+    }
+    if (ended) this.#incoming?.end();
+    if (head !== undefined) this.#respond(head, ended, trailers);
+    else if (this.#response !== undefined) this.#response.trailers = trailers;
+    this.#conclude(ended, failed);
+  }
+
+  #respond(head: ReceivedHead, ended: boolean, trailers: Headers | undefined): void {
+    if (!ended) this.#incoming ??= new Incoming(this);
+    const whole = this.#incoming?.takeWhole();
+    let body: Body = emptyBody;
+    if (whole !== undefined) body = { kind: "bytes", bytes: whole };
+    else if (this.#incoming !== undefined) body = { kind: "stream", source: this.#incoming };
+    this.#response = { head, body, trailers };
+    this.#handler?.onResponse(this.#response);
+  }
+
+  #conclude(ended: boolean, failed: Extract<ClientEvent, { type: "failed" }> | undefined): void {
+    if (this.#state !== "busy") return;
+    const incoming = this.#incoming;
+    if (ended) this.#finish();
+    if (failed !== undefined) this.#fail(failed.kind, failureText(failed.error.detail, this.#phase));
+    else incoming?.pump();
+  }
+
+  /** The response has ended; the connection is free before its last bytes go on, so that whoever they wake may use it. */
+  #finish(): void {
+    const handler = this.#handler;
+    const isSent = this.#transport?.unsent === 0;
+    this.requests++;
+    // It has all that its reader will see.
+    this.#incoming = undefined;
+    if (this.#engine.reusable && isSent) {
+      this.#engine.reset();
+      this.#state = "idle";
+      this.#timers.clear(this);
+      this.#release();
+      this.onFlow(true);
+    } else this.#end("the upstream has answered already", isSent);
+    handler?.onEnd();
+  }
+
+  #upgrade(head: ReceivedHead, rest: readonly ClientEvent[]): void {
+    const transport = this.#transport;
+    const handler = this.#handler;
+    if (transport === undefined || handler?.onUpgrade === undefined) {
+      this.#fail("invalid", failureText("upstream switched protocols without being asked", "head"));
+      return;
+    }
+    this.#timers.clear(this);
+    this.#state = "tunnel";
+    this.#tunnel = new UpstreamTunnel(transport, this, this.#timers, this.#request?.timeouts.read ?? 0);
+    handler.onUpgrade(head, this.#tunnel);
+    for (const event of rest) if (event.type === "data") this.#tunnel.onBytes(event.bytes);
+  }
+
+  onTunnelEnd(failure: TunnelFailure | undefined): void {
+    const handler = this.#handler;
+    this.#state = "closed";
+    this.#transport = undefined;
+    this.#release();
+    if (failure === undefined) handler?.onEnd();
+    else handler?.onFailure({ ...failure, phase: "tunnel", reused: this.requests > 0, requestSent: true });
+  }
+
+  onFlow(mayRead: boolean): void {
+    if (this.#paused !== mayRead) return;
+    this.#paused = !mayRead;
+    if (mayRead) this.#transport?.resume();
+    else this.#transport?.pause();
+    if (this.#state === "busy") this.#arm();
+  }
+
+  onCancelled(reason: string): void {
+    const handler = this.#handler;
+    this.#incoming = undefined;
+    this.#end(reason);
+    handler?.onEnd();
+  }
+
+  get #phase(): Phase {
+    if (this.#state === "tunnel") return "tunnel";
+    if (this.#transport === undefined && this.#written === 0) return "connecting";
+    if (this.#response !== undefined) return "body";
+    return this.#engine.requestSent && (this.#transport?.unsent ?? 0) === 0 ? "head" : "sending";
+  }
+
+  /** Sets the time for what the upstream has to do next. */
+  #arm(): void {
+    const { send = 0, read = 0 } = this.#request?.timeouts ?? {};
+    const unsent = this.#transport?.unsent ?? 0;
+    this.#unsentBefore = unsent;
+    if (unsent > 0) this.#setTimer(send);
+    else if (this.#paused || !(this.#engine.requestSent || this.#response !== undefined)) this.#timers.clear(this);
+    else this.#setTimer(read);
+  }
+
+  #setTimer(ms: number): void {
+    this.#timers.set(this, ms === 0 ? 0 : ms + earlyMs);
+  }
+
+  onTimeout(): void {
+    const unsent = this.#transport?.unsent ?? 0;
+    // Slow is not stuck: bytes have left since the last look.
+    if (unsent > 0 && unsent < this.#unsentBefore) this.#arm();
+    else if (this.#state === "busy") this.#fail("timeout", timeoutText(this.#phase));
+  }
+
+  #fail(kind: FailureKind, detail: string): void {
+    if (this.#state !== "busy") return;
+    const phase = this.#phase;
+    const handler = this.#handler;
+    const requestSent = this.bytesSent > 0;
+    this.#handler = undefined;
+    const incoming = this.#incoming;
+    this.#incoming = undefined;
+    this.#end(detail);
+    handler?.onFailure({ kind, phase, detail, reused: this.requests > 0, requestSent });
+    incoming?.fail(detail);
+  }
+
+  /** Closes it, and tells everybody who gives it bytes, or waits for some. Unless `gently`, what is under way breaks off. */
+  #end(reason: string, gently = this.#state === "idle"): void {
+    this.#state = "closed";
+    this.#timers.remove(this);
+    this.#connecting?.abort();
+    this.#connecting = undefined;
+    const transport = this.#transport;
+    this.#transport = undefined;
+    if (gently) transport?.end();
+    else transport?.abort();
+    const source = this.#source;
+    const incoming = this.#incoming;
+    const tunnel = this.#tunnel;
+    this.#release();
+    source?.cancel(reason);
+    tunnel?.fail();
+    incoming?.fail(reason);
+  }
+
+  #release(): void {
+    this.#request = undefined;
+    this.#handler = undefined;
+    this.#response = undefined;
+    this.#incoming = undefined;
+    this.#source = undefined;
+    this.#pulling = false;
+  }
+}
+
+const nothing = new Uint8Array(0);
