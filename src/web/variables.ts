@@ -63,7 +63,7 @@ export class Variables {
     const lower = name.toLowerCase();
     let known = this.#known.get(lower);
     if (known === undefined) {
-      known = { variable: { summary: "", get: () => undefined, cached: true }, changeable: true, slot: this.#slots++ };
+      known = { variable: this.#unset(lower), changeable: true, slot: this.#slots++ };
       this.#known.set(lower, known);
     }
     if (!known.changeable) throw new ConfigError(`the duplicate "${name}" variable`, at);
@@ -83,6 +83,11 @@ export class Variables {
     if (known === undefined) return this.#fromFamily(lower, name, at);
     const { variable, slot } = known;
     if (slot < 0) return (exchange) => variable.get(exchange);
+    if (variable.cached === false)
+      return (exchange) => {
+        const before = exchange.values?.[slot];
+        return before === undefined ? variable.get(exchange) : (before ?? undefined);
+      };
     return (exchange) => {
       const before = exchange.values?.[slot];
       if (before !== undefined) return before ?? undefined;
@@ -101,6 +106,13 @@ export class Variables {
     for (const [prefix, family] of this.#families)
       if (lower.startsWith(prefix)) return family.get(lower.slice(prefix.length));
     throw new ConfigError(`unknown "${name}" variable`, at);
+  }
+
+  /** What a variable is where no `set` has been: one of a family ($http_name) is what it always is. */
+  #unset(lower: string): Variable {
+    const family = this.#families.find(([prefix]) => lower.startsWith(prefix));
+    if (family === undefined) return { summary: "", get: () => undefined, cached: true };
+    return { summary: "", get: family[1].get(lower.slice(family[0].length)), cached: false };
   }
 
   #slotFor(variable: Variable): number {
