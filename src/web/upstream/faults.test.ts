@@ -95,7 +95,7 @@ test("nobody listens", async () => {
   });
   const none = await ask(connectionTo({ kind: "unix", path: "/nonexistent/socket" }));
   expect(none.recorder.failure?.detail).toBe(
-    "upstream.connect() to unix:/nonexistent/socket failed (2: No such file or directory) while connecting to upstream",
+    "connect() to unix:/nonexistent/socket failed (2: No such file or directory) while connecting to upstream",
   );
 });
 
