@@ -105,7 +105,12 @@ export type Body =
   | { readonly kind: "empty" }
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "file"; readonly file: OpenFile; readonly offset: number; readonly length: number }
-  | { readonly kind: "stream"; readonly source: Source };
+  | {
+      readonly kind: "stream";
+      readonly source: Source;
+      /** The bytes from `first` to `last`, in the place of the whole, where they can be had without all those before them. */
+      readonly part?: (first: number, last: number) => Source;
+    };
 
 /** An open file whose owner wants to know when it is no longer read. */
 export interface OpenFile {

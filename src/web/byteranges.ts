@@ -24,7 +24,7 @@ export function sliceBody(body: Exclude<Body, { kind: "empty" }>, range: ByteRan
   if (body.kind === "bytes") return { kind: "bytes", bytes: body.bytes.subarray(range.first, range.last + 1) };
   if (body.kind === "file")
     return { kind: "file", file: body.file, offset: body.offset + range.first, length: lengthOf(range) };
-  return { kind: "stream", source: new PartSource(body.source, range) };
+  return { kind: "stream", source: body.part?.(range.first, range.last) ?? new PartSource(body.source, range) };
 }
 
 /** Reads past what comes before the part, and gives up what comes after it. */

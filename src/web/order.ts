@@ -29,6 +29,7 @@ import { proxyModule } from "./modules/proxy.ts";
 import { randomIndexModule } from "./modules/random_index.ts";
 import { rangeModule } from "./modules/range.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
+import { sliceModule } from "./modules/slice.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
 import { ssiModule } from "./modules/ssi.ts";
 import { staticModule } from "./modules/static.ts";
@@ -63,6 +64,7 @@ export const modules: readonly Module<Directives>[] = [
   gzipStaticModule,
   staticModule,
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
+  sliceModule,
   notModifiedModule,
   headersModule,
   useridModule,

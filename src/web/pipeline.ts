@@ -92,6 +92,11 @@ export function respond(exchange: Exchange): Reply | Promise<Reply> {
   return follow(exchange, fromServer(exchange, 0));
 }
 
+/** Asks only the content handler of the exchange's location, which has answered its parent before. */
+export function respondAgain(exchange: Exchange): Reply | Promise<Reply> {
+  return follow(exchange, answer(exchange, exchange.location.handlers.length - 1));
+}
+
 /** What a client gets whose request cannot be answered: the page of a status, or what the configuration has in its place. */
 export function refuse(exchange: Exchange, status: number): Reply | Promise<Reply> {
   if (closing.has(status)) exchange.closes = true;

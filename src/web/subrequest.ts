@@ -2,7 +2,7 @@
 import type { Reply } from "../http/message.ts";
 import { errorReply } from "./error_page.ts";
 import { Exchange } from "./exchange.ts";
-import { filter, respond } from "./pipeline.ts";
+import { filter, respond, respondAgain } from "./pipeline.ts";
 
 /** A page may include a page that includes … */
 const maxDepth = 50;
@@ -16,6 +16,10 @@ export interface SubrequestOptions {
   readonly keepsErrors?: boolean;
   /** May change the reply before its location's filters see it. */
   readonly before?: (reply: Reply) => void;
+  /** The parent's own content once more: only its content handler is asked, with its method, and no filter sees the reply. */
+  readonly again?: boolean;
+  /** Called before it begins. */
+  readonly prepare?: (exchange: Exchange) => void;
 }
 
 export interface Subrequest {
@@ -42,24 +46,31 @@ export function subrequest(parent: Exchange, uri: string, args: string, options:
   exchange.method = options.method ?? "GET";
   exchange.internal = true;
   if (options.keepsErrors === true) exchange.inErrorPage = true;
+  if (options.again === true) {
+    exchange.method = parent.method;
+    exchange.location = parent.location;
+    exchange.captures = parent.captures;
+  }
+  options.prepare?.(exchange);
   return { exchange, reply: run(exchange, options) };
 }
 
 /** Are there not too many levels already? */
 export const maySubrequest = (parent: Exchange): boolean => depth(parent) < maxDepth;
 
-async function run(exchange: Exchange, { before }: SubrequestOptions): Promise<Reply> {
-  const reply = depth(exchange) > maxDepth ? tooDeep(exchange) : await answered(exchange);
+async function run(exchange: Exchange, { before, again = false }: SubrequestOptions): Promise<Reply> {
+  const reply = depth(exchange) > maxDepth ? tooDeep(exchange) : await answered(exchange, again);
   before?.(reply);
-  filter(exchange, reply);
+  if (again) exchange.reply = reply;
+  else filter(exchange, reply);
   for (const log of exchange.location.logs) log(exchange);
   exchange.main.atEnd(() => exchange.end());
   return reply;
 }
 
-async function answered(exchange: Exchange): Promise<Reply> {
+async function answered(exchange: Exchange, again: boolean): Promise<Reply> {
   try {
-    return await respond(exchange);
+    return await (again ? respondAgain(exchange) : respond(exchange));
   } catch (error) {
     exchange.log("error", error instanceof Error ? error.message : String(error));
     return errorReply(500);
