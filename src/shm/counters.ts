@@ -44,6 +44,11 @@ export class Counters {
     throw new Error(`more than ${lanes} processes count at once`);
   }
 
+  /** Does a process have this lane? If not, what it held is held by nobody. */
+  isClaimed(lane: number): boolean {
+    return Atomics.load(this.#ints, lane * (laneBytes / 4)) !== 0;
+  }
+
   /** For the master, when a process has ended: what it counted stays, what it was doing is over, its lane is free. */
   release(pid: number): void {
     for (let lane = 0; lane < lanes; lane++) {

@@ -22,12 +22,15 @@ import { gzipModule } from "./modules/gzip.ts";
 import { gzipStaticModule } from "./modules/gzip_static.ts";
 import { headersModule } from "./modules/headers.ts";
 import { indexModule } from "./modules/index.ts";
+import { limitConnModule } from "./modules/limit_conn.ts";
+import { limitReqModule } from "./modules/limit_req.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
 import { proxyModule } from "./modules/proxy.ts";
 import { randomIndexModule } from "./modules/random_index.ts";
 import { rangeModule } from "./modules/range.ts";
+import { realipModule } from "./modules/realip.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
 import { sliceModule } from "./modules/slice.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
@@ -45,8 +48,11 @@ export const modules: readonly Module<Directives>[] = [
   geoModule,
   splitClientsModule,
   browserModule,
-  // Phases: rewrite, preaccess, access, precontent.
+  // Phases: post-read, rewrite, preaccess, access, precontent.
+  realipModule,
   rewriteModule,
+  limitReqModule,
+  limitConnModule,
   accessModule,
   authBasicModule,
   authRequestModule,

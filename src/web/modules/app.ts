@@ -13,6 +13,7 @@ import { defineModule } from "../module.ts";
 import { decodePath } from "../path.ts";
 import type { Handler } from "../pipeline.ts";
 import type { BufferedBody } from "../request_body.ts";
+import { connectionOf } from "./realip.ts";
 
 const { http, location, locationIf, limitExcept, app } = context;
 
@@ -22,7 +23,7 @@ const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 /** `app_pass`: the application answers. */
 export function appPass(dispatcher: Dispatcher): Handler {
   return (exchange) => {
-    const scheme = forwardedScheme(exchange.request, exchange.client);
+    const scheme = forwardedScheme(exchange.request, connectionOf(exchange));
     if (scheme === undefined) return errorReply(400);
     if (exchange.body === undefined) return call(dispatcher, exchange, scheme, undefined);
     return exchange.body.read(exchange.location.limits).then((body) => call(dispatcher, exchange, scheme, body));
