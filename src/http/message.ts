@@ -85,6 +85,8 @@ export interface Reply {
   isPage?: boolean;
   /** Whoever made it (an application, an upstream) has seen the request's conditions and ranges: they are not for us any more. */
   isJudged?: boolean;
+  /** The head waits for the body's first piece: where that fails, nothing is better than the beginning of a response. */
+  headWaits?: boolean;
   /** With status 101: what the connection carries from now on instead of HTTP (RFC 9110 7.8). */
   tunnel?: Tunnel;
   /** Asked once, when the body has ended: fields to send behind it (RFC 9110 6.5). */

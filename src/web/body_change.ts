@@ -132,6 +132,51 @@ class StrungSource implements Source, Sink {
   }
 }
 
+/** Nginx holds back so little: it fits into a packet (`postpone_output`). */
+const packetBytes = 1460;
+
+/** The same content, but its first piece is no small one, unless it is the whole: what fails soon fails before it. */
+export function postponed(source: Source): Source {
+  return new PostponedSource(source);
+}
+
+class PostponedSource implements Source, Sink {
+  readonly #inner: Source;
+  #held: Uint8Array[] | undefined = [];
+  #length = 0;
+  #to: Sink | undefined;
+
+  constructor(inner: Source) {
+    this.#inner = inner;
+  }
+
+  pull(to: Sink): void {
+    this.#to = to;
+    this.#inner.pull(this);
+  }
+
+  push(bytes: Uint8Array, last: boolean): void {
+    const held = this.#held;
+    if (held === undefined || (last && held.length === 0)) return this.#to?.push(bytes, last);
+    this.#length += bytes.length;
+    if (!last && this.#length < packetBytes) {
+      held.push(new Uint8Array(bytes));
+      this.#inner.pull(this);
+      return;
+    }
+    this.#held = undefined;
+    this.#to?.push(held.length === 0 ? bytes : Buffer.concat([...held, bytes], this.#length), last);
+  }
+
+  fail(reason: string): void {
+    this.#to?.fail(reason);
+  }
+
+  cancel(reason: string): void {
+    this.#inner.cancel(reason);
+  }
+}
+
 /** All bytes of a body. Rejects with HttpFailure 502 where it breaks off, or is longer than `most`. */
 export function gather(body: Body, most = Number.MAX_SAFE_INTEGER): Promise<Uint8Array> {
   if (body.kind === "bytes") return Promise.resolve(body.bytes);

@@ -1,7 +1,7 @@
 /** One response on its way: from a Reply through its filters into the engine, piece by piece at the client's pace. */
 import { httpDateNow } from "../base/date.ts";
 import type { ServerEngine, StreamId } from "../http/engine.ts";
-import type { Body, Reply, Sink, Source } from "../http/message.ts";
+import type { Body, Reply, ResponseHead, Sink, Source } from "../http/message.ts";
 import { sourceOf } from "../web/body_change.ts";
 import type { Exchange } from "../web/exchange.ts";
 import { filter } from "../web/pipeline.ts";
@@ -37,6 +37,8 @@ export class Sending implements Sink {
   #source: Source | undefined;
   /** … or the kernel reads it. */
   #file: FileBody | undefined;
+  /** It waits for the first piece. */
+  #head: ResponseHead | undefined;
   #trailers: Reply["trailers"];
   #pulling = false;
   /** Bytes per second, and from which byte on; 0: as fast as the client reads. */
@@ -61,7 +63,8 @@ export class Sending implements Sink {
     this.#trailers = reply.trailers;
     this.ended =
       (body.kind === "empty" && reply.tunnel === undefined) || !mayHaveBody(exchange.request.method, head.status);
-    engine.sendHead(stream, head, this.ended, httpDateNow());
+    if (reply.headWaits === true && body.kind === "stream" && !this.ended) this.#head = head;
+    else engine.sendHead(stream, head, this.ended, httpDateNow());
     if (this.ended) {
       dropBody(body, "a response without a body");
       return;
@@ -138,6 +141,8 @@ export class Sending implements Sink {
     this.#pulling = false;
     this.bodyBytes += bytes.length;
     this.ended = last;
+    if (this.#head !== undefined) this.#engine.sendHead(this.#stream, this.#head, false, httpDateNow());
+    this.#head = undefined;
     if (last && this.#trailers !== undefined) this.#sendTrailers(this.#trailers);
     this.#engine.sendData(this.#stream, bytes, last);
     this.#owner.onOutput();

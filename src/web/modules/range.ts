@@ -58,6 +58,7 @@ function sendPart(reply: Reply, body: Exclude<Body, { kind: "empty" }>, part: By
   const headers = ownHeaders(reply.head);
   headers.set("Content-Length", String(lengthOf(part)));
   headers.set("Content-Range", contentRange(part, size));
+  headers.delete("accept-ranges");
   reply.body = sliceBody(body, part);
 }
 
@@ -68,6 +69,7 @@ function sendParts(reply: Reply, body: SliceableBody, parts: readonly ByteRange[
   headers.set("Content-Length", String(made.length));
   headers.set("Content-Type", `multipart/byteranges; boundary=${made.boundary}`);
   headers.delete("content-range");
+  headers.delete("accept-ranges");
   reply.body = made.body;
 }
 

@@ -1,5 +1,6 @@
 /** ngx_http_slice_module: large contents are fetched, and cached, in slices. */
 import { ownHeaders, type Reply } from "../../http/message.ts";
+import { postponed } from "../body_change.ts";
 import { everywhere, size } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
 import { defineModule } from "../module.ts";
@@ -67,6 +68,7 @@ function unslice(exchange: Exchange, reply: Reply, start: number): void {
   const { head, body } = reply;
   const bytes = sizeIn(exchange);
   const range = checked(reply, start, bytes);
+  reply.headWaits = true;
   if (typeof range === "string") {
     exchange.log("error", range);
     dropBody(body, "not the slice that was asked for");
@@ -74,6 +76,7 @@ function unslice(exchange: Exchange, reply: Reply, start: number): void {
     return;
   }
   head.status = 200;
+  delete head.reason;
   const headers = ownHeaders(head);
   headers.delete("content-range");
   headers.set("Content-Length", String(range.complete));
@@ -82,7 +85,7 @@ function unslice(exchange: Exchange, reply: Reply, start: number): void {
   const tag = headers.get("etag");
   const first: Slice = { start, end: range.end, body };
   const part = (from: number, to: number) =>
-    new SlicesSource((at) => fetch(exchange, at, tag), bytes, { first: from, last: to }, first);
+    postponed(new SlicesSource((at) => fetch(exchange, at, tag), bytes, { first: from, last: to }, first));
   reply.body = { kind: "stream", source: part(0, range.complete - 1), part };
 }
 

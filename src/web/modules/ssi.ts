@@ -2,6 +2,7 @@
 import { gmt, strftime } from "../../base/strftime.ts";
 import { localZone } from "../../base/time_zone.ts";
 import { ConfigError } from "../../config/statement.ts";
+import { postponed } from "../body_change.ts";
 import { dropLength, dropValidators, isEmpty } from "../content_change.ts";
 import { everywhere, everywhereIf, flag, size } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
@@ -104,7 +105,10 @@ export const ssiModule = defineModule({
         const page = new Page(exchange, shared(exchange), pageConf);
         exchange.setNote(pageOf, page);
         const scanner = new Scanner(conf.ssi_value_length, (message) => exchange.log("error", message));
-        reply.body = { kind: "stream", source: new PageBody(reply.body, scanner, page) };
+        const source = new PageBody(reply.body, scanner, page);
+        // A page that fails as a whole (a variable that is too large) shall not look like the beginning of one.
+        reply.headWaits = true;
+        reply.body = { kind: "stream", source: exchange.parent === undefined ? postponed(source) : source };
       },
     };
   },
