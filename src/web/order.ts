@@ -26,6 +26,7 @@ import { limitConnModule } from "./modules/limit_conn.ts";
 import { limitReqModule } from "./modules/limit_req.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
+import { msieModule } from "./modules/msie.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
 import { proxyModule } from "./modules/proxy.ts";
 import { randomIndexModule } from "./modules/random_index.ts";
@@ -71,6 +72,7 @@ export const modules: readonly Module<Directives>[] = [
   staticModule,
   // Filters. What the client has already needs no more work; ranges are of what the others have made of it (RFC 9110 13.2.2).
   sliceModule,
+  msieModule,
   notModifiedModule,
   headersModule,
   useridModule,
