@@ -383,6 +383,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   /** The request is over, in whatever way: it is logged, and what was borrowed for it is given back. */
   #finish(exchange: Exchange): void {
     this.#exchange = undefined;
+    exchange.closes = !this.#engine.keepAlive;
     for (const log of exchange.location.logs) log(exchange);
     exchange.end();
     this.#body?.release();
