@@ -105,6 +105,8 @@ export class Exchange {
   closes = false;
   /** Set by a handler that waits: called if the client goes away before the reply. */
   onGone: (() => void) | undefined = undefined;
+  /** … and a client that closes its half of the connection counts as gone (Nginx); else it may be waiting for the answer. */
+  endsWithClient = false;
   /** Called once when all is over, whatever the end (limit_conn gives its place back). */
   cleanups: (() => void)[] | undefined = undefined;
   /** What modules remember about a request, by a key of their own. */

@@ -103,7 +103,9 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   /** The peer will send nothing more; what it has asked for it may still read. */
   onEnd(): void {
-    if (this.idle || this.#phase === "lingering") this.#transport.end();
+    const waits = this.#phase === "answering" && this.#exchange?.onGone !== undefined;
+    if (this.idle || this.#phase === "lingering" || (waits && this.#exchange?.endsWithClient === true))
+      this.#transport.end();
     else if (this.#phase !== "closed") this.#takeAndFlush(this.#engine.receiveEnd());
   }
 

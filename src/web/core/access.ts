@@ -85,5 +85,6 @@ function delayed(exchange: Exchange, refusal: Reply | undefined, delayMs: number
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(refusal), delayMs);
     exchange.onGone = () => clearTimeout(timer);
+    exchange.endsWithClient = true;
   });
 }

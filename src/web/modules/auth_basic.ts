@@ -14,7 +14,13 @@ import type { Template } from "../template.ts";
 
 const contexts = everywhere | context.limitExcept;
 
-const userFile: Directive<Template | undefined> = {
+interface UserFile {
+  readonly path: Template;
+  /** Where relative paths begin. */
+  readonly directory: string;
+}
+
+const userFile: Directive<UserFile | undefined> = {
   summary: "The file of users and the hashes of their passwords; a relative path begins beside the configuration file.",
   syntax: "file",
   contexts,
@@ -22,10 +28,9 @@ const userFile: Directive<Template | undefined> = {
   initial: undefined,
   parse(statement, before, { setup }) {
     if (before !== undefined) throw duplicate(statement);
-    const [path = ""] = statement.args;
     const { file, prefix } = setup.configuration;
-    const isWhole = path.startsWith("/") || path.startsWith("$");
-    return setup.template(isWhole ? path : join(file === "" ? prefix : dirname(file), path), statement.at);
+    const directory = file === "" ? prefix : dirname(file);
+    return { path: setup.template(statement.args[0] ?? "", statement.at), directory };
   },
 };
 
@@ -49,7 +54,7 @@ function challenge({ method }: Exchange, realm: string): Reply {
     : errorReply(401, ["WWW-Authenticate", value]);
 }
 
-function authenticate(realmOf: Template, fileOf: Template): AccessHandler {
+function authenticate(realmOf: Template, { path: pathOf, directory }: UserFile): AccessHandler {
   return (exchange) => {
     const realm = realmOf.value(exchange);
     if (realm === "off") return undefined;
@@ -60,7 +65,8 @@ function authenticate(realmOf: Template, fileOf: Template): AccessHandler {
       exchange.log("info", "no user/password was provided for basic authentication");
       return challenge(exchange, realm);
     }
-    const path = fileOf.value(exchange);
+    const given = pathOf.value(exchange);
+    const path = given.startsWith("/") ? given : join(directory, given);
     const hash = hashOf(exchange, path, credentials.user);
     if (typeof hash !== "string") return hash ?? challenge(exchange, realm);
     return verified(exchange, credentials, hash, realm);

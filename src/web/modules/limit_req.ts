@@ -264,12 +264,19 @@ function letIn(exchange: Exchange, keyed: readonly [Limit, string][], last: numb
   exchange.log(level, `delaying request${dry ? ", dry run" : ""}, excess: ${excess}, by zone "${zone}"`);
   setStatus(exchange, dry ? "DELAYED_DRY_RUN" : "DELAYED");
   if (dry) return undefined;
+  return held(exchange, delayMs);
+}
+
+/** A client that has given up is not waited for. */
+function held(exchange: Exchange, delayMs: number): Promise<undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       exchange.onGone = undefined;
+      exchange.endsWithClient = false;
       resolve(undefined);
     }, delayMs);
     exchange.onGone = () => clearTimeout(timer);
+    exchange.endsWithClient = true;
   });
 }
 
