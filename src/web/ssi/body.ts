@@ -76,9 +76,17 @@ export class PageBody implements Source, Sink {
         );
         return;
       }
-      if (this.#hasMore) this.#work();
+      if (this.#hasMore) this.#tryToWork();
       else if (this.#ended) return this.#give(nothing);
       else return this.#inner.pull(this);
+    }
+  }
+
+  #tryToWork(): void {
+    try {
+      this.#work();
+    } catch (error) {
+      this.fail(error instanceof Error ? error.message : String(error));
     }
   }
 
