@@ -58,6 +58,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   /** Bytes of its body are still to come. */
   #receiving = false;
   #discarded = 0;
+  #wasLogged = false;
   #flushing = false;
   #paused = false;
   #bodyPaused = false;
@@ -386,7 +387,9 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #finish(exchange: Exchange): void {
     this.#exchange = undefined;
     exchange.closes = !this.#engine.keepAlive;
-    for (const log of exchange.location.logs) log(exchange);
+    const { logs } = exchange.location;
+    this.#wasLogged = logs.length > 0;
+    for (const log of logs) log(exchange);
     exchange.end();
     this.#body?.release();
     this.#body = undefined;
@@ -398,6 +401,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     if (!this.#engine.keepAlive) {
       const { lingeringClose } = this.#limits;
       if ((this.#receiving && lingeringClose !== "off") || lingeringClose === "always") this.#startLinger();
+      // Lines of this turn are written at its end: who sees the connection close finds its request in the log.
+      else if (this.#wasLogged) setImmediate(endOf, this.#transport);
       else this.#transport.end();
       return;
     }
@@ -467,5 +472,6 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 }
 
+const endOf = (transport: Transport): void => transport.end();
 const pull = (sending: Sending): void => sending.pull();
 const nothing = new Uint8Array(0);
