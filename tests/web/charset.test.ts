@@ -24,6 +24,8 @@ const site = testSite(
     location /unmapped/ { alias DIR/html/; source_charset $arg_from; charset utf-8; }
     location /redirect { charset utf-8; override_charset on; return 302 /; }
     location /included/ { alias DIR/html/utf8/; source_charset utf-8; }
+    location /asks { default_type text/html; add_header X-Accel-Charset koi8-r; return 200 x; }
+    location /asked { source_charset utf-8; proxy_pass http://127.0.0.1:PORT/asks; }
     location /page/ { alias DIR/html/; source_charset koi8-r; charset koi8-r; ssi on; }
   }`,
   {
@@ -68,6 +70,12 @@ test("byte by byte: the length stays, parts are to be had", async () => {
 
 test("an included response is recoded to the page's", async () => {
   expect(await content("/page/page.html")).toBe(`${privet} &#8364;|${privet}`);
+});
+
+test("an upstream may ask for one", async () => {
+  const response = await site.get("/asked");
+  expect(fieldOf(response, "content-type")).toBe("text/html; charset=koi8-r");
+  expect(fieldOf(response, "x-accel-charset")).toBeUndefined();
 });
 
 test("what no map is for stays as it is", async () => {

@@ -43,9 +43,9 @@ export const additionModule = defineModule({
   },
 });
 
-/** Its second half, behind the filters that change content: they do not see what is added. */
+/** ngx_http_postpone_filter_module, as far as additions go: behind the filters that change content, which do not see what is added. */
 export const additionBodyModule = defineModule({
-  name: "addition",
+  name: "postpone",
   directives: {},
   compile(_, { block }) {
     const { add_before_body: before, add_after_body: after } = block.conf(directives);

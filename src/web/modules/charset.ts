@@ -4,6 +4,7 @@ import { ownHeaders, type Reply } from "../../http/message.ts";
 import { changed } from "../body_change.ts";
 import type { Block } from "../build.ts";
 import { byteMap, type CharsetMap, decode, type Recoder, utf8Map } from "../charset_map.ts";
+import { charsetOverride } from "../charset_override.ts";
 import { dropLength } from "../content_change.ts";
 import { type Conf, context, type Directive, duplicate, everywhereIf, flag } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
@@ -11,9 +12,6 @@ import { isOfType, mimeTypes } from "../mime_types.ts";
 import { defineModule } from "../module.ts";
 import type { Setup } from "../setup.ts";
 import type { Template } from "../template.ts";
-
-/** A note of an exchange: the character set that an upstream server asks for (X-Accel-Charset). */
-export const charsetOverride = Symbol("charset override");
 
 // All character sets that a configuration names, in lower case.
 const named = new WeakMap<Setup, Set<string>>();

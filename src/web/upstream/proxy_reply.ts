@@ -1,6 +1,7 @@
 /** An upstream's response as the client gets it: fields that stay behind, redirects and cookies changed, X-Accel-* obeyed. */
 import type { ReceivedHead } from "../../http/h1/client.ts";
 import { emptyBody, type Reply } from "../../http/message.ts";
+import { charsetOverride } from "../charset_override.ts";
 import type { LocationMatch } from "../core/http.ts";
 import type { Conf } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
@@ -57,6 +58,8 @@ export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Destinatio
   const obeys = (lower: string): string | undefined => (plan.ignored.has(lower) ? undefined : head.headers.get(lower));
   const rate = obeys("x-accel-limit-rate");
   if (rate !== undefined && /^\d+$/.test(rate)) exchange.rate = Number(rate);
+  const charset = obeys("x-accel-charset");
+  if (charset !== undefined) exchange.setNote(charsetOverride, charset);
   const accelerated = obeys("x-accel-redirect");
   if (accelerated !== undefined) return redirectedInside(exchange, head, accelerated);
   const byDefault =
