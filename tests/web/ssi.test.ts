@@ -1,5 +1,5 @@
 /** ngx_http_ssi_module */
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { fieldOf, testSite } from "../support/site.ts";
 
 const failed = "[an error occurred while processing the directive]";
@@ -56,6 +56,22 @@ const pages: Readonly<Record<string, readonly [page: string, expected: string]>>
   silent: ["a<!--#nothing -->b", "ab"],
 };
 
+/** /second lets /first be answered. */
+let secondAsked = Promise.withResolvers<void>();
+const asked: string[] = [];
+const upstream = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  async fetch({ url }) {
+    const { pathname } = new URL(url);
+    asked.push(pathname);
+    if (pathname === "/second") secondAsked.resolve();
+    if (pathname === "/first") await secondAsked.promise;
+    return new Response(pathname);
+  },
+});
+afterAll(() => upstream.stop(true));
+
 const site = testSite(
   `
   server {
@@ -70,6 +86,7 @@ const site = testSite(
     location /silent.html { ssi_silent_errors on; }
     location /types/ { alias DIR/html/; ssi_types text/plain; }
     location /dated/ { alias DIR/html/; ssi_last_modified on; }
+    location /up/ { proxy_pass http://127.0.0.1:${upstream.port}/; }
     location /small { subrequest_output_buffer_size 10; return 200 "eleven char"; }
     location /date { default_type text/plain; add_header X-Date $date_gmt; return 200 x; }
   }`,
@@ -80,6 +97,8 @@ const site = testSite(
     "plain.html": "plain",
     "large.html": `${"x".repeat(100_000)}<!--#include virtual="/plain.html" -->`.repeat(5),
     "many.html": '<!--#include virtual="/plain.html" -->'.repeat(500),
+    "together.html": '<!--#include virtual="/up/first" -->|<!--#include virtual="/up/second" -->',
+    "in_turn.html": '<!--#include virtual="/up/a" wait="yes" -->|<!--#include virtual="/up/b" -->',
     "big.html": 'a<!--#include virtual="/small" set="v" -->',
   },
 );
@@ -100,6 +119,17 @@ test("HTML always, other types if they are named", async () => {
 test("pages of many pieces, and of many includes", async () => {
   expect(await text("/large.html")).toBe(`${"x".repeat(100_000)}plain`.repeat(5));
   expect(await text("/many.html")).toBe("plain".repeat(500));
+});
+
+test("responses that nothing waits for are asked for together, and shown in order", async () => {
+  secondAsked = Promise.withResolvers();
+  expect(await text("/together.html")).toBe("/first|/second");
+});
+
+test("… others in turn", async () => {
+  asked.length = 0;
+  expect(await text("/in_turn.html")).toBe("/a|/b");
+  expect(asked).toEqual(["/a", "/b"]);
 });
 
 test("a page has no length, no date and no tag, unless it keeps the date", async () => {

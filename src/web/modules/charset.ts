@@ -1,8 +1,10 @@
 /** ngx_http_charset_module: names the character set of replies, and recodes them. */
+import { readSync } from "node:fs";
 import { ConfigError, type Place, type Statement } from "../../config/statement.ts";
-import { ownHeaders, type Reply } from "../../http/message.ts";
-import { changed } from "../body_change.ts";
+import { type Body, ownHeaders, type Reply } from "../../http/message.ts";
+import { type Change, changed, sourceOf } from "../body_change.ts";
 import type { Block } from "../build.ts";
+import { sliceBody } from "../byteranges.ts";
 import { byteMap, type CharsetMap, decode, type Recoder, utf8Map } from "../charset_map.ts";
 import { charsetOverride } from "../charset_override.ts";
 import { dropLength } from "../content_change.ts";
@@ -140,6 +142,9 @@ export function charsetOf(type: string | undefined): string | undefined {
   return found?.replaceAll('"', "").trim() || undefined;
 }
 
+/** Not more than a source would hold of it. */
+const maxReadBytes = 64 * 1024;
+
 type CharsetConf = Conf<typeof directives>;
 
 /** The character set that a reply should have; undefined: whatever it has. */
@@ -190,15 +195,31 @@ function declare(exchange: Exchange, { head }: Reply, charset: string): void {
 }
 
 function recode(reply: Reply, make: () => Recoder): void {
-  const { body } = reply;
   const recoder = make();
   if (!recoder.keepsLength) dropLength(reply);
+  const body = reply.body.kind === "file" && reply.body.length <= maxReadBytes ? inMemory(reply.body) : reply.body;
   if (body.kind === "empty") return;
   if (body.kind === "bytes") {
     reply.body = { kind: "bytes", bytes: recoder.recode(body.bytes, true) };
     return;
   }
-  reply.body = changed(body, (bytes, last) => recoder.recode(bytes, last));
+  const change: Change = (bytes, last) => recoder.recode(bytes, last);
+  const source = sourceOf(changed(body, change));
+  if (body.kind === "stream" || !recoder.keepsLength) reply.body = { kind: "stream", source };
+  else {
+    // Each byte for itself: a part can be had without what is before it.
+    const part = (first: number, last: number) => sourceOf(changed(sliceBody(body, { first, last }), change));
+    reply.body = { kind: "stream", source, part };
+  }
+}
+
+/** A small file is read at once: of bytes at hand several parts can be had. */
+function inMemory(body: Extract<Body, { kind: "file" }>): Body {
+  const { file, offset, length } = body;
+  const bytes = Buffer.allocUnsafe(length);
+  if (readSync(file.fd, bytes, 0, length, offset) < length) return body;
+  file.release();
+  return { kind: "bytes", bytes };
 }
 
 export const charsetModule = defineModule({
