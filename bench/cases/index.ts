@@ -1,7 +1,9 @@
 /** All cases, in the order of the report. */
 import type { Case, GroupFloor } from "./case.ts";
+import { accessLog, gzipJson, limitRequests, manyNames } from "./configured.ts";
 import { djangoPage } from "./django.ts";
 import { mixedCase } from "./mixed.ts";
+import { proxyCases } from "./proxy.ts";
 import { slowClients } from "./slow.ts";
 import { idleConnections, newConnection, staticSizes, staticTogether } from "./static.ts";
 import { body10k, echo, hello, wait } from "./wsgi.ts";
@@ -18,6 +20,11 @@ export const cases: Case[] = [
   newConnection,
   idleConnections,
   slowClients,
+  manyNames,
+  accessLog,
+  gzipJson,
+  limitRequests,
+  ...proxyCases,
 ];
 
 export const groupFloors: GroupFloor[] = [staticTogether];

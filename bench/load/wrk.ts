@@ -7,6 +7,8 @@ export interface WrkLoad {
   connections: number;
   /** POST that many bytes; GET when absent. */
   bodyBytes?: number;
+  /** Further fields of the requests. */
+  headers?: Record<string, string>;
   /** A new connection for each request. */
   close?: boolean;
 }
@@ -30,7 +32,8 @@ export function wrk(load: WrkLoad, threads: number): Load {
 }
 
 function argv(load: WrkLoad, threads: number): string[] {
-  const header = load.close ? ["-H", "Connection: close"] : [];
+  const fields = { ...load.headers, ...(load.close ? { Connection: "close" } : {}) };
+  const header = Object.entries(fields).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
   return ["wrk", `-t${threads}`, `-c${load.connections}`, "--latency", `--timeout=${timeoutSeconds}s`, ...header];
 }
 
