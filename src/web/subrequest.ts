@@ -6,6 +6,9 @@ import { filter, respond, respondAgain } from "./pipeline.ts";
 
 /** A page may include a page that includes … */
 const maxDepth = 50;
+/** … and each of them twice: a page that includes itself must come to an end. */
+const maxParts = 64_535;
+const partsSoFar = Symbol("subrequests so far");
 
 export interface SubrequestOptions {
   /** Default: GET. */
@@ -16,7 +19,10 @@ export interface SubrequestOptions {
   readonly keepsErrors?: boolean;
   /** May change the reply before its location's filters see it. */
   readonly before?: (reply: Reply) => void;
-  /** The parent's own content once more: only its content handler is asked, with its method, and no filter sees the reply. */
+  /**
+   * The parent's own content once more: only its content handler is asked, with its method, and no filter sees the reply.
+   * Since there may be very many of them, the caller ends each exchange itself.
+   */
   readonly again?: boolean;
   /** Called before it begins. */
   readonly prepare?: (exchange: Exchange) => void;
@@ -51,12 +57,15 @@ export function subrequest(parent: Exchange, uri: string, args: string, options:
     exchange.location = parent.location;
     exchange.captures = parent.captures;
   }
+  // Slices are no parts of their own: a content may have as many as it likes.
+  else parent.main.setNote(partsSoFar, (parent.main.note<number>(partsSoFar) ?? 0) + 1);
   options.prepare?.(exchange);
   return { exchange, reply: run(exchange, options) };
 }
 
-/** Are there not too many levels already? */
-export const maySubrequest = (parent: Exchange): boolean => depth(parent) < maxDepth;
+/** Are there not too many levels already, or too many parts of one response? */
+export const maySubrequest = (parent: Exchange): boolean =>
+  depth(parent) < maxDepth && (parent.main.note<number>(partsSoFar) ?? 0) < maxParts;
 
 async function run(exchange: Exchange, { before, again = false }: SubrequestOptions): Promise<Reply> {
   const reply = depth(exchange) > maxDepth ? tooDeep(exchange) : await answered(exchange, again);
@@ -64,7 +73,7 @@ async function run(exchange: Exchange, { before, again = false }: SubrequestOpti
   if (again) exchange.reply = reply;
   else filter(exchange, reply);
   for (const log of exchange.location.logs) log(exchange);
-  exchange.main.atEnd(() => exchange.end());
+  if (!again) exchange.main.atEnd(() => exchange.end());
   return reply;
 }
 

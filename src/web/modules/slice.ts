@@ -41,12 +41,18 @@ function checked({ head }: Reply, start: number, bytes: number): ContentRange | 
   return range;
 }
 
+/** The slice at hand, besides the first: its exchange. */
+const current = Symbol("slice");
+
 /** Fetches the others. Rejects with an Error. */
 async function fetch(exchange: Exchange, start: number, tag: string | undefined): Promise<Slice> {
+  // The one before has been read to its end.
+  exchange.note<Exchange>(current)?.end();
   const sub = subrequest(exchange, exchange.uri, exchange.args, {
     again: true,
     prepare: (inner) => inner.setNote(startOf, start),
   });
+  exchange.setNote(current, sub.exchange);
   const reply = await sub.reply;
   const range = checked(reply, start, sizeIn(exchange));
   const wrong =
@@ -75,6 +81,7 @@ function unslice(exchange: Exchange, reply: Reply, start: number): void {
     reply.body = broken(range);
     return;
   }
+  exchange.atEnd(() => exchange.note<Exchange>(current)?.end());
   head.status = 200;
   delete head.reason;
   const headers = ownHeaders(head);

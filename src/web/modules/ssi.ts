@@ -61,7 +61,12 @@ function reader(variables: Variables, name: string): Read {
 export const ssiModule = defineModule({
   name: "ssi",
   directives: {
-    ssi: flag({ contexts: everywhereIf, initial: false, summary: "Whether commands in pages are carried out." }),
+    ssi: flag({
+      contexts: everywhereIf,
+      initial: false,
+      summary: "Whether commands in pages are carried out.",
+      deviation: "`if` may stand within `if`",
+    }),
     ssi_types: mimeTypes({ summary: "The media types of pages with commands, besides HTML." }),
     ssi_silent_errors: flag({
       contexts: everywhere,
