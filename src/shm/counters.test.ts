@@ -23,11 +23,11 @@ test("of a process that has ended the counters stay, the gauges go, and its lane
   const [gone, other] = [counters.claim(11), counters.claim(12)];
   for (const lane of [gone, other]) {
     counters.add(lane, "accepted", 10);
-    for (const name of ["active", "reading", "writing", "waiting"] as const) counters.add(lane, name, 4);
+    for (const name of ["active", "reading", "writing"] as const) counters.add(lane, name, 4);
   }
   counters.release(11);
   expect(counters.total("accepted")).toBe(20);
-  for (const name of ["active", "reading", "writing", "waiting"] as const) expect(counters.total(name)).toBe(4);
+  for (const name of ["active", "reading", "writing"] as const) expect(counters.total(name)).toBe(4);
   expect(counters.claim(13)).toBe(gone);
   counters.add(gone, "accepted", 1);
   expect(counters.total("accepted")).toBe(21);

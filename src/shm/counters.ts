@@ -9,9 +9,9 @@ const rows = {
   handled: "counter",
   requests: "counter",
   active: "gauge",
+  /** Connections on which a request's head has begun to arrive; requests in progress. All other connections wait for requests. */
   reading: "gauge",
   writing: "gauge",
-  waiting: "gauge",
 } as const;
 
 export type CounterName = keyof typeof rows;

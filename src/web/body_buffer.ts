@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { unnamedFile } from "../app/spool.ts";
 import { HttpFailure, type Sink, type Source } from "../http/message.ts";
+import { sourceOf } from "./body_change.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { BufferedBody, RequestBody } from "./request_body.ts";
 
@@ -25,6 +26,8 @@ export class BodyBuffer implements RequestBody, Source {
   #fd = -1;
   #path: string | undefined;
   #state: State = "unread";
+  /** The connection, and whoever else holds it. */
+  #holders = 1;
   whole: BufferedBody | undefined = undefined;
   #reading: Promise<BufferedBody> | undefined;
   #resolve: ((body: BufferedBody) => void) | undefined;
@@ -51,6 +54,7 @@ export class BodyBuffer implements RequestBody, Source {
   }
 
   stream(limits: ClientLimits): Source {
+    if (this.#reading !== undefined) return new WholeSource(this.#reading);
     this.#limits = limits;
     this.#state = "streaming";
     this.#owner.onBodyWanted();
@@ -141,11 +145,21 @@ export class BodyBuffer implements RequestBody, Source {
       this.#sink?.fail(reason);
       this.#sink = undefined;
     }
+    // A body that is whole may still be somebody's.
+    if (this.#state !== "done") this.#dispose();
     this.#state = "done";
-    this.release();
+  }
+
+  hold(): void {
+    this.#holders++;
   }
 
   release(): void {
+    this.#holders--;
+    if (this.#holders === 0) this.#dispose();
+  }
+
+  #dispose(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
     this.#pieces = [];
@@ -156,6 +170,33 @@ export class BodyBuffer implements RequestBody, Source {
       // Somebody has moved it away.
     }
     this.#path = undefined;
+  }
+}
+
+/** A body that has been read (or is being), for who would rather have streamed it. */
+class WholeSource implements Source {
+  readonly #reading: Promise<BufferedBody>;
+  #source: Source | undefined;
+
+  constructor(reading: Promise<BufferedBody>) {
+    this.#reading = reading;
+  }
+
+  pull(to: Sink): void {
+    if (this.#source !== undefined) return this.#source.pull(to);
+    this.#reading.then(
+      (body) => {
+        this.#source = sourceOf(
+          body.kind === "bytes" ? body : { ...body, file: { fd: body.fd, release() {} }, offset: 0 },
+        );
+        this.#source.pull(to);
+      },
+      (failure: HttpFailure) => to.fail(failure.message),
+    );
+  }
+
+  cancel(reason: string): void {
+    this.#source?.cancel(reason);
   }
 }
 

@@ -109,6 +109,7 @@ export class Exchange {
   endsWithClient = false;
   /** Called once when all is over, whatever the end (limit_conn gives its place back). */
   cleanups: (() => void)[] | undefined = undefined;
+  hasEnded = false;
   /** What modules remember about a request, by a key of their own. */
   notes: Map<symbol, unknown> | undefined = undefined;
 
@@ -132,7 +133,9 @@ export class Exchange {
     return this.parent === undefined ? this : this.parent.main;
   }
 
+  /** Parts of a request may outlive it (mirror): what they borrow after its end is given back at once. */
   atEnd(cleanup: () => void): void {
+    if (this.hasEnded) return cleanup();
     this.cleanups ??= [];
     this.cleanups.push(cleanup);
   }
@@ -140,6 +143,7 @@ export class Exchange {
   /** All is over: what was borrowed for the request is given back. */
   end(): void {
     const { cleanups } = this;
+    this.hasEnded = true;
     if (cleanups === undefined) return;
     this.cleanups = undefined;
     for (const cleanup of cleanups) cleanup();

@@ -26,17 +26,22 @@ import { limitConnModule } from "./modules/limit_conn.ts";
 import { limitReqModule } from "./modules/limit_req.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
+import { mirrorModule } from "./modules/mirror.ts";
 import { msieModule } from "./modules/msie.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
+import { postActionModule } from "./modules/post_action.ts";
 import { proxyModule } from "./modules/proxy.ts";
 import { randomIndexModule } from "./modules/random_index.ts";
 import { rangeModule } from "./modules/range.ts";
 import { realipModule } from "./modules/realip.ts";
+import { refererModule } from "./modules/referer.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
+import { secureLinkModule } from "./modules/secure_link.ts";
 import { sliceModule } from "./modules/slice.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
 import { ssiModule } from "./modules/ssi.ts";
 import { staticModule } from "./modules/static.ts";
+import { stubStatusModule } from "./modules/stub_status.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
 import { tryFilesModule } from "./modules/try_files.ts";
 import { upstreamModule } from "./modules/upstream.ts";
@@ -49,6 +54,8 @@ export const modules: readonly Module<Directives>[] = [
   geoModule,
   splitClientsModule,
   browserModule,
+  refererModule,
+  secureLinkModule,
   // Phases: post-read, rewrite, preaccess, access, precontent.
   realipModule,
   rewriteModule,
@@ -58,10 +65,12 @@ export const modules: readonly Module<Directives>[] = [
   authBasicModule,
   authRequestModule,
   tryFilesModule,
+  mirrorModule,
   // Content: who answers.
   filesModule,
   appModule,
   emptyGifModule,
+  stubStatusModule,
   upstreamModule,
   proxyModule,
   // … and where nobody does: files.
@@ -87,4 +96,5 @@ export const modules: readonly Module<Directives>[] = [
   coreResponseModule,
   // Last: what has happened.
   logModule,
+  postActionModule,
 ];

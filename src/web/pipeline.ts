@@ -97,6 +97,9 @@ export function respondAgain(exchange: Exchange): Reply | Promise<Reply> {
   return follow(exchange, answer(exchange, exchange.location.handlers.length - 1));
 }
 
+/** Walks it to a reply from another place, as if a handler had led there. */
+export const lead = (exchange: Exchange, to: Jump): Reply | Promise<Reply> => follow(exchange, to);
+
 /** What a client gets whose request cannot be answered: the page of a status, or what the configuration has in its place. */
 export function refuse(exchange: Exchange, status: number): Reply | Promise<Reply> {
   if (closing.has(status)) exchange.closes = true;

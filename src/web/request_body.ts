@@ -14,12 +14,17 @@ export interface RequestBody {
    * if the client gives up, breaks a rule or sends more than it may.
    */
   read(limits: ClientLimits): Promise<BufferedBody>;
-  /** The body as it arrives (`proxy_request_buffering off`); the client is read no faster than it is pulled. Instead of `read`. */
+  /**
+   * The body as it arrives (`proxy_request_buffering off`); the client is read no faster than it is pulled. Instead of `read`;
+   * after it, what it has given.
+   */
   stream(limits: ClientLimits): Source;
   /** What `read` has given, once it has. */
   readonly whole: BufferedBody | undefined;
   /** Bytes received so far. */
   readonly received: number;
+  /** Somebody needs it beyond the end of the response (mirror): it is kept until one more has released it. */
+  hold(): void;
   /** Lets go of the temporary file, if there is one. Call it when the response has ended. */
   release(): void;
 }

@@ -120,6 +120,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   onClose(): void {
     const { counters, lane, timers, connections } = this.#service;
     const exchange = this.#exchange;
+    if (this.#phase === "head" && exchange === undefined) counters.add(lane, "reading", -1);
     this.#phase = "closed";
     timers.remove(this);
     connections.delete(this);
@@ -156,8 +157,10 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
       }
       this.#take(event);
     }
-    if (this.idle && this.#engine.headBegun)
+    if (this.idle && this.#engine.headBegun) {
+      this.#service.counters.add(this.#service.lane, "reading", 1);
       this.#enter("head", this.#address.defaultServer.root.limits.headerTimeoutMs);
+    }
     this.#setPaused(this.#bodyPaused || this.#engine.buffered > maxBuffered);
   }
 
@@ -210,6 +213,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #open(stream: StreamId, head: RequestHead): Exchange {
     const { counters, lane } = this.#service;
     counters.add(lane, "requests", 1);
+    counters.add(lane, "writing", 1);
+    if (this.#phase === "head") counters.add(lane, "reading", -1);
     this.#client.requests++;
     this.#stream = stream;
     const exchange = this.#address.open(head, this.#client, this.#body, performance.now());
@@ -385,6 +390,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   /** The request is over, in whatever way: it is logged, and what was borrowed for it is given back. */
   #finish(exchange: Exchange): void {
+    const { counters, lane } = this.#service;
+    counters.add(lane, "writing", -1);
     this.#exchange = undefined;
     exchange.closes = !this.#engine.keepAlive;
     const { logs } = exchange.location;
