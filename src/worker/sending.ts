@@ -177,7 +177,7 @@ export class Sending implements Sink {
 const pieceMs = 100;
 
 /** … and bodies leave in pieces that are small against it, but not below this. */
-const smallPiece = 1024;
+const smallPiece = 16;
 
 /** RFC 9110 6.4.1 */
 function mayHaveBody(method: string | undefined, status: number): boolean {
