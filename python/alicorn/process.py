@@ -12,6 +12,7 @@ from typing import Iterator
 from .log import flush_standard_streams
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 
 
 def kill(pid: int, number: int) -> None:
@@ -58,6 +59,18 @@ def fork_deaf() -> int:
         if pid != 0:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return pid
+
+
+def become(uid: int | None, gid: int | None, user: str) -> None:
+    """Gives up root's rights for good: the application runs as this user. None: it stays who it is."""
+    if uid is None or gid is None:
+        return
+    os.initgroups(user, gid)
+    os.setgid(gid)
+    os.setuid(uid)
+    # Else the kernel would hide our descriptors from the web workers, though they run as the same user: they take files
+    # from us by them.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def leave_now(*_: object) -> None:

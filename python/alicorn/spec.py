@@ -32,6 +32,9 @@ class Settings(NamedTuple):
     errorlog: str = "-"
     loglevel: str = "info"
     server_software: str = "alicorn"
+    uid: int | None = None
+    gid: int | None = None
+    user: str = ""
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Settings:

@@ -10,6 +10,7 @@ from typing import Any
 from .arbiter import SCOREBOARD_FD, Arbiter
 from .child import Channel
 from .log import Log
+from .process import become
 from .spec import Settings, Spec
 from .worker import Worker
 
@@ -27,6 +28,7 @@ def _prepare_environment(settings: Settings) -> None:
 
 
 def _run_worker(spec: Spec) -> int:
+    become(spec.settings.uid, spec.settings.gid, spec.settings.user)
     if spec.settings.threads > 1:
         from .threads import ThreadedWorker  # only where it is wanted
 

@@ -71,7 +71,7 @@ export function planOf(configuration: Configuration, pidFile: string | undefined
         summary.workerProcesses === "auto" ? availableParallelism() : summary.workerProcesses,
         mostWebWorkers,
       ),
-      apps: summary.apps.map((app) => appPlan(app, configuration.prefix)),
+      apps: summary.apps.map((app) => appPlan(app, configuration.prefix, user.plan)),
       zones: summary.zones,
       connections: summary.connections,
       fileLimit: summary.fileLimit,
@@ -93,11 +93,12 @@ const mostWebWorkers = 16;
 /** More workers than this are a decision that the user makes, not the number of cores. */
 const mostByDefault = 4;
 
-function appPlan({ name, settings }: AppSummary, prefix: string): AppPlan {
+function appPlan({ name, settings }: AppSummary, prefix: string, user: UserPlan | undefined): AppPlan {
   const { module, python, workers, "env@app": env, ...rest } = settings;
   const chdir = resolve(prefix, settings.chdir ?? ".");
   return {
     ...rest,
+    user,
     name,
     app: module ?? "",
     python: findPython(python, chdir, process.env),

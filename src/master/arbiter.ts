@@ -65,10 +65,11 @@ export class Arbiter {
       this.#rejectServing(new ArbiterFailure(code, `the application's arbiter ended with code ${code}`));
       return code;
     });
-    const { python: _, name: __, ...settings } = plan;
+    const { python: _, name: __, user, ...settings } = plan;
     this.#send({
       type: "start",
       ...settings,
+      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid, user: user.name }),
       generation,
       slots,
       links,

@@ -26,6 +26,8 @@ export interface AppPlan {
   readonly max_requests_jitter: number;
   readonly preload: boolean;
   readonly reload: boolean;
+  /** Who the workers are, once they have been forked; undefined: who the master is. */
+  readonly user: UserPlan | undefined;
 }
 
 export interface Plan {

@@ -6,7 +6,7 @@ import type { ErrorLevel, ErrorLog } from "../base/error_log.ts";
 import { type Log, type LogLevel, logLine } from "../base/log.ts";
 import { Timers } from "../base/timers.ts";
 import { H1Server } from "../http/h1/server.ts";
-import { initGroups } from "../net/libc.ts";
+import { initGroups, showDescriptors } from "../net/libc.ts";
 import { acceptOn, type Listener } from "../net/plain.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
 import { Counters } from "../shm/counters.ts";
@@ -93,7 +93,7 @@ class WebWorker {
       draining: false,
     };
     const site = new Site(built, runtime);
-    if (plan.user !== undefined) dropPrivileges(plan.user);
+    if (plan.user !== undefined) this.#become(plan.user);
     this.#listeners = plan.listeners.map((listener, i) => this.#listen(fd + i, listener, site));
     process.send?.({ type: "serving" });
   }
@@ -106,6 +106,16 @@ class WebWorker {
       (path) => this.#files.open(path),
       error_log_style === "gunicorn" ? formatError : undefined,
     );
+  }
+
+  /** A worker that cannot give up root's rights must not serve, and trying again would not help. */
+  #become(user: NonNullable<WorkerPlan["user"]>): void {
+    try {
+      dropPrivileges(user);
+    } catch (error) {
+      this.#log.log("emerg", `cannot become the user "${user.name}": ${(error as Error).message}`);
+      process.exit(2);
+    }
   }
 
   #listen(fd: number, { key, local }: ListenerPlan, site: Site): Listener {
@@ -190,6 +200,7 @@ function dropPrivileges({ uid, gid, name }: NonNullable<WorkerPlan["user"]>): vo
   initGroups(name, gid);
   process.setgid?.(gid);
   process.setuid?.(uid);
+  showDescriptors();
 }
 
 const gunicornLevels: Readonly<Record<ErrorLevel, LogLevel>> = {
