@@ -59,6 +59,8 @@ export interface ClientLimits {
   readonly headLimit: number;
   /** What does not begin with a status line is a body without a head (HTTP/0.9). Unless told: only towards HTTP/1.0. */
   readonly bareResponses?: boolean;
+  /** 101 is believed though the request has no Upgrade: somebody else has asked for it. */
+  readonly mayUpgrade?: boolean;
 }
 
 const usualLimits: ClientLimits = { headLimit: 8192 };
@@ -121,7 +123,7 @@ export class H1Client {
     this.#out.text(writeRequestHead(head));
     this.#limits = limits;
     this.#isHead = head.method === "HEAD";
-    this.#mayUpgrade = head.version === 11 && head.headers.has("upgrade");
+    this.#mayUpgrade = limits.mayUpgrade === true || (head.version === 11 && head.headers.has("upgrade"));
     this.#mayBeBare = limits.bareResponses ?? head.version === 10;
     this.#persistent = asksToStay(head);
     const length = head.bodyLength ?? 0;

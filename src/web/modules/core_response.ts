@@ -68,10 +68,13 @@ export function sendEarlyHints(exchange: Exchange, headers: Headers): void {
 export const coreResponseModule = defineModule({
   name: "core_response",
   directives: responseDirectives,
-  compile({ limit_rate, limit_rate_after, chunked_transfer_encoding }) {
+  compile({ limit_rate, limit_rate_after, chunked_transfer_encoding, early_hints }) {
     const isLimited = limit_rate !== undefined || limit_rate_after !== undefined;
-    if (!isLimited && chunked_transfer_encoding) return {};
+    const earlyHints =
+      early_hints === undefined ? undefined : (exchange: Exchange) => allowsEarlyHints(exchange, early_hints);
+    if (!isLimited && chunked_transfer_encoding) return { earlyHints };
     return {
+      earlyHints,
       filter(exchange, { head }) {
         if (exchange.parent !== undefined) return;
         if (!chunked_transfer_encoding) head.chunked = false;

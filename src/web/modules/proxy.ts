@@ -1,22 +1,29 @@
 /** ngx_http_proxy_module: requests are passed to another HTTP server. */
-import type { Reply, Source } from "../../http/message.ts";
-import { ownHeaders } from "../../http/message.ts";
+import { formatAddress } from "../../base/address.ts";
+import { parseSize } from "../../config/values.ts";
+import { type Body, ownHeaders, type Reply, type Source } from "../../http/message.ts";
+import type { ConnectOptions } from "../../net/connect.ts";
+import { sourceOf } from "../body_change.ts";
 import type { Conf } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import { fileSource } from "../file_source.ts";
 import { type Compiling, defineModule, type Runtime } from "../module.ts";
 import type { Handler, Jump } from "../pipeline.ts";
+import { dropBody } from "../reply.ts";
 import type { BufferedBody } from "../request_body.ts";
-import { type AttemptOptions, attempt, type UpstreamResponse } from "../upstream/attempts.ts";
-import { readAhead } from "../upstream/buffering.ts";
-import { acceptedHints } from "../upstream/hints.ts";
+import type { Template } from "../template.ts";
+import { type AttemptOptions, attempt, type UpstreamAnswer } from "../upstream/attempts.ts";
+import { bound } from "../upstream/bind.ts";
+import { ReadAhead } from "../upstream/buffering.ts";
+import { acceptedHints, passedTrailers } from "../upstream/hints.ts";
 import { type BodyLength, proxiedHead, type RequestPlan } from "../upstream/proxied.ts";
 import { checkProxyPass, type Destination, destinations } from "../upstream/proxy_pass.ts";
 import { proxiedReply, type ReplyPlan, replyPlan } from "../upstream/proxy_reply.ts";
 import { nextPolicy, proxyDirectives } from "../upstream/proxy_rows.ts";
+import { counted, finishing, Paced, Untouched } from "../upstream/sources.ts";
 import { setUpstreamTrailers } from "../upstream/state.ts";
-import type { UpstreamRequest } from "../upstream/upstream_connection.ts";
+import { type StoreOptions, stored } from "../upstream/store.ts";
 
 const destinationKey = Symbol("proxy destination");
 const internalLength = Symbol("proxy body length");
@@ -47,7 +54,16 @@ function requestPlan(conf: Conf<typeof proxyDirectives>): RequestPlan & { readon
   };
 }
 
+/** A request's body as it is sent. */
+interface Sent {
+  readonly length: BodyLength;
+  readonly content: () => Uint8Array | Source | undefined;
+  readonly isUnbuffered: boolean;
+}
+
 class ProxyPass {
+  /** Tells it from other locations'. */
+  readonly #number = ++lastNumber;
   readonly #conf: Conf<typeof proxyDirectives>;
   readonly #runtime: Runtime;
   readonly #find: (
@@ -88,110 +104,145 @@ class ProxyPass {
     const { proxy_set_body, proxy_pass_request_body } = this.#conf;
     if (proxy_set_body !== undefined) {
       const bytes = Buffer.from(proxy_set_body.value(exchange), "latin1");
-      return this.#attempt(exchange, to, bytes.length, () => bytes, false);
+      return this.#attempt(exchange, to, { length: bytes.length, content: () => bytes, isUnbuffered: false });
     }
-    const sendsBody = proxy_pass_request_body && body !== undefined;
-    const length = body === undefined ? undefined : body.kind === "bytes" ? body.bytes.length : body.length;
-    const content = (): Uint8Array | Source | undefined => {
-      if (!sendsBody) return undefined;
-      if (body.kind === "bytes") return body.bytes;
-      return fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
-    };
-    return this.#attempt(exchange, to, length, content, false);
+    if (!proxy_pass_request_body || body === undefined)
+      return this.#attempt(exchange, to, { length: undefined, content: () => undefined, isUnbuffered: false });
+    const length = body.kind === "bytes" ? body.bytes.length : body.length;
+    const content = () =>
+      body.kind === "bytes"
+        ? body.bytes
+        : fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
+    return this.#attempt(exchange, to, { length, content, isUnbuffered: false });
   }
 
   #askStreaming(exchange: Exchange, to: Destination, source: Source): Promise<Reply | Jump> {
-    const { bodyLength } = exchange.request;
-    return this.#attempt(exchange, to, bodyLength, () => source, true);
+    const body = new Untouched(source);
+    const sent = { length: exchange.request.bodyLength, content: () => body, isUnbuffered: true };
+    return this.#attempt(exchange, to, sent).finally(() => body.drop("nobody wants it"));
   }
 
-  #attempt(
-    exchange: Exchange,
-    to: Destination,
-    length: BodyLength,
-    body: () => UpstreamRequest["body"],
-    isUnbuffered: boolean,
-  ): Promise<Reply | Jump> {
+  #attempt(exchange: Exchange, to: Destination, { length, content, isUnbuffered }: Sent): Promise<Reply | Jump> {
     const conf = this.#conf;
     exchange.setNote(internalLength, length);
     const method = conf.proxy_method?.value(exchange) ?? exchange.method;
-    const written = this.#request.setsLength ? undefined : length;
+    const written = this.#request.setsLength && content() === undefined ? undefined : length;
     const head = proxiedHead(exchange, this.#request, { method, uri: to.uri, host: to.hostHeader }, written);
+    const connect: ConnectOptions = {
+      noDelay: true,
+      keepAlive: conf.proxy_socket_keepalive,
+      ...bound(exchange, conf.proxy_bind),
+    };
     const options: AttemptOptions = {
       target: to.target,
       next: nextPolicy(conf),
-      headLimit: conf.proxy_buffer_size,
       timers: this.#runtime.timers,
-      label: `http://${to.target.name}${to.uri}`,
+      connect,
+      connectionKey: this.#connectionKey(to, connect),
+      label: (name) => `http://${name}${to.uri}`,
       request: () => ({
         head,
-        body: body(),
+        body: content(),
         timeouts: { connect: conf.proxy_connect_timeout, send: conf.proxy_send_timeout, read: conf.proxy_read_timeout },
+        limits: {
+          headLimit: conf.proxy_buffer_size,
+          bareResponses: true,
+          mayUpgrade: exchange.request.headers.has("upgrade"),
+        },
       }),
       isUnbuffered,
-      onInterim: (interim) => acceptedHints(exchange, interim),
-      onTrailers: (trailers) => setUpstreamTrailers(exchange, trailers),
+      ignoresAbort: conf.proxy_ignore_client_abort || conf.proxy_store !== false,
+      onInterim: (interim) => acceptedHints(exchange, interim, this.#reply.hidden),
     };
-    return attempt(exchange, options).then((response) => {
-      if (!("head" in response)) return errorReply(response.status);
-      return this.#answer(exchange, to, response);
+    return attempt(exchange, options).then((answer) => {
+      if (!("head" in answer)) return errorReply(answer.status);
+      return this.#answer(exchange, to, answer);
     });
   }
 
-  #answer(exchange: Exchange, to: Destination, response: UpstreamResponse): Reply | Jump {
-    const { head, body, connection } = response;
+  #connectionKey({ target }: Destination, { bind, transparent }: ConnectOptions): string {
+    const from = bind === undefined ? "" : `${formatAddress(bind)}${transparent === true ? " transparent" : ""}`;
+    return target.kept?.local === true ? `${from} ${this.#number}` : from;
+  }
+
+  #answer(exchange: Exchange, to: Destination, answer: UpstreamAnswer): Reply | Jump {
+    const { head, body, tunnel, received } = answer;
+    setUpstreamTrailers(exchange, () => received?.trailers);
     const made = proxiedReply(exchange, this.#reply, to, head);
     if ("to" in made) {
-      body?.cancel("X-Accel-Redirect");
+      dropBody(body, "X-Accel-Redirect");
       return made;
     }
-    if (head.status === 101) return this.#upgraded(made, response);
-    const length = head.headers.get("content-length");
-    if (length !== undefined) ownHeaders(made.head).add("Content-Length", length);
-    if (body === undefined) return made;
-    const whole = connection.takeWhole();
-    if (whole !== undefined) {
-      response.state.length = whole.length;
-      if (length === undefined) ownHeaders(made.head).add("Content-Length", String(whole.length));
-      made.body = { kind: "bytes", bytes: whole };
+    if (tunnel !== undefined) {
+      made.tunnel = tunnel;
       return made;
     }
-    const counted = counting(body, response);
-    const buffers = this.#conf.proxy_buffering && head.headers.get("x-accel-buffering")?.toLowerCase() !== "no";
-    made.body = { kind: "stream", source: buffers ? readAhead(counted) : counted };
+    const headers = ownHeaders(made.head);
+    if (head.framing !== "none") {
+      const length = body.kind === "bytes" ? body.bytes.length : head.bodyLength;
+      if (length >= 0) headers.add("Content-Length", String(length));
+      made.body = this.#body(exchange, answer);
+    } else {
+      const length = head.headers.get("content-length");
+      if (length !== undefined) headers.add("Content-Length", length);
+    }
+    if (this.#conf.proxy_pass_trailers) {
+      made.trailers = () => passedTrailers(received?.trailers, this.#reply.hidden);
+      // Else nobody could see them.
+      if (head.framing === "chunked") headers.delete("content-length");
+    }
     return made;
   }
 
-  #upgraded(made: Reply, { connection }: UpstreamResponse): Reply {
-    made.tunnel = {
-      source: connection,
-      sink: {
-        push: (bytes, last) => {
-          if (connection.tunnel(bytes, last)) made.tunnel?.onWanted?.();
-        },
-        fail: () => connection.close(),
-      },
-      onWanted: undefined,
+  #body(exchange: Exchange, { head, body, state }: UpstreamAnswer): Body {
+    const conf = this.#conf;
+    const buffers =
+      this.#reply.ignored.has("x-accel-buffering") || !/^(yes|no)$/i.test(head.headers.get("x-accel-buffering") ?? "")
+        ? conf.proxy_buffering
+        : head.headers.get("x-accel-buffering")?.toLowerCase() === "yes";
+    const rate = buffers ? rateOf(exchange, conf.proxy_limit_rate) : 0;
+    const store = head.status === 200 && conf.proxy_store !== false;
+    if (body.kind !== "stream" && rate === 0 && !store) return body;
+    let source = sourceOf(body);
+    if (body.kind === "stream") source = counted(source, (bytes) => (state.length += bytes));
+    if (rate > 0) source = new Paced(source, rate);
+    if (store) source = stored(source, this.#storeOptions(exchange, head));
+    if (conf.proxy_ignore_client_abort || store) source = finishing(source);
+    if (buffers && body.kind === "stream") source = this.#readAhead(exchange, source);
+    // What is passed on as it comes goes at the upstream's pace, whatever `limit_rate` says.
+    if (!buffers) exchange.rate = 0;
+    return { kind: "stream", source };
+  }
+
+  #readAhead(exchange: Exchange, source: Source): Source {
+    const { proxy_buffers, proxy_buffer_size, proxy_max_temp_file_size } = this.#conf;
+    return new ReadAhead(source, {
+      memoryBytes: proxy_buffer_size + proxy_buffers.count * proxy_buffers.size,
+      fileBytes: proxy_max_temp_file_size,
+      onFile: () => exchange.log("warn", "an upstream response is buffered to a temporary file while reading upstream"),
+    });
+  }
+
+  #storeOptions(exchange: Exchange, { headers, bodyLength }: UpstreamAnswer["head"]): StoreOptions {
+    const { proxy_store, proxy_store_access } = this.#conf;
+    return {
+      path:
+        typeof proxy_store === "object"
+          ? proxy_store.value(exchange)
+          : exchange.location.documents.path(exchange, exchange.uri),
+      access: proxy_store_access,
+      lastModified: headers.get("last-modified"),
+      length: bodyLength,
+      onError: (message) => exchange.log("crit", message),
     };
-    connection.startTunnel(this.#conf.proxy_read_timeout, () => made.tunnel?.onWanted?.());
-    return made;
   }
 }
 
-/** Counts what comes through, for $upstream_response_length. */
-function counting(source: Source, { state }: UpstreamResponse): Source {
-  return {
-    pull: (to) =>
-      source.pull({
-        push: (bytes, last) => {
-          state.length += bytes.length;
-          to.push(bytes, last);
-        },
-        fail: (reason) => to.fail(reason),
-      }),
-    cancel: (reason) => source.cancel(reason),
-  };
+function rateOf(exchange: Exchange, rate: Template | undefined): number {
+  return rate === undefined ? 0 : (parseSize(rate.value(exchange)) ?? 0);
 }
+
+let lastNumber = 0;
 
 const destinationOf = (exchange: Exchange): Destination | undefined => exchange.note<Destination>(destinationKey);
 

@@ -2,13 +2,20 @@
 import { formatAddress } from "../../base/address.ts";
 import type { Timers } from "../../base/timers.ts";
 import type { ReceivedHead } from "../../http/h1/client.ts";
-import type { Headers } from "../../http/headers.ts";
-import type { Source } from "../../http/message.ts";
+import type { Body, Tunnel } from "../../http/message.ts";
+import type { ConnectOptions } from "../../net/connect.ts";
 import type { Exchange } from "../exchange.ts";
-import type { ConnectionPool } from "./kept_connections.ts";
+import { UpstreamConnection } from "./connection.ts";
+import {
+  plainDialer,
+  type UpstreamResponse as ReceivedResponse,
+  type UpstreamHandler,
+  type UpstreamRequest,
+} from "./conversation.ts";
+import type { UpstreamFailure } from "./failure.ts";
 import type { Peer, Peers } from "./peers.ts";
+import type { ConnectionPool, KeepLimits } from "./pool.ts";
 import { addState, setReceivedHeaders, type UpstreamState } from "./state.ts";
-import { UpstreamConnection, type UpstreamFailure, type UpstreamRequest } from "./upstream_connection.ts";
 
 /** What is worth another try: the words of proxy_next_upstream. */
 export type NextReason =
@@ -34,35 +41,49 @@ export interface NextPolicy {
 
 /** The upstream as a location uses it. */
 export interface UpstreamTarget {
-  /** $proxy_host without its port. */
+  /** As it is named: "backend", "127.0.0.1:8080". */
   readonly name: string;
   readonly peers: Peers;
-  readonly pool: ConnectionPool;
+  /** undefined: no connection is used for a second request. */
+  readonly kept: KeptConnections | undefined;
+}
+
+/** Connections that wait for the next request to an upstream. */
+export interface KeptConnections {
+  readonly pool: ConnectionPool<UpstreamConnection>;
+  readonly limits: KeepLimits;
+  /** `keepalive … local`: locations do not share them. */
+  readonly local: boolean;
 }
 
 export interface AttemptOptions {
   readonly target: UpstreamTarget;
   readonly next: NextPolicy;
-  readonly headLimit: number;
   readonly timers: Timers;
-  /** For the log: `http://127.0.0.1:8080/x`. */
-  readonly label: string;
-  /** The request for a peer; made anew for each try. */
+  readonly connect: ConnectOptions;
+  /** Tells connections apart that are to the same peer: proxy_bind's address, the location. */
+  readonly connectionKey: string;
+  /** For the log: what it was that `name` (a peer's or a group's) was asked for. */
+  label(name: string): string;
+  /** The request for a peer; made anew for each try. Throws if it cannot be sent. */
   request(): UpstreamRequest;
   /** The body was passed on as it came: it is gone after the first try. */
   readonly isUnbuffered: boolean;
+  /** The upstream's work goes on when the client has left (`proxy_ignore_client_abort`). */
+  readonly ignoresAbort: boolean;
   onInterim(head: ReceivedHead): void;
-  onTrailers(headers: Headers): void;
 }
 
-type Outcome = UpstreamResponse | { readonly status: number };
+type Outcome = UpstreamAnswer | { readonly status: number };
 
-export interface UpstreamResponse {
+export interface UpstreamAnswer {
   readonly head: ReceivedHead;
-  /** undefined: there is no body. */
-  readonly body: Source | undefined;
-  readonly connection: UpstreamConnection;
+  readonly body: Body;
+  /** Of a connection that has left HTTP. */
+  readonly tunnel: Tunnel | undefined;
   readonly state: UpstreamState;
+  /** undefined for a tunnel. */
+  readonly received: ReceivedResponse | undefined;
 }
 
 /** RFC 9110 9.2.2, with Nginx's list: those that a second try could do twice. */
@@ -92,84 +113,43 @@ class Attempts {
 
   next(): void {
     const { target } = this.#options;
-    const now = performance.now();
-    const peer = target.peers.choose(this.#tried, now);
+    const peer = target.peers.choose(this.#tried, performance.now());
     if (peer === undefined) {
-      addState(this.#exchange, target.name, this.#isFirst).status = 502;
-      this.#log("error", "no live upstreams while connecting to upstream");
+      const state = addState(this.#exchange, target.name, this.#isFirst);
+      state.status = 502;
+      state.responseMs = 0;
+      this.#log("error", "no live upstreams while connecting to upstream", target.name);
       return this.#end(502);
     }
     this.#tried.add(peer);
     this.#left--;
-    this.#try(peer, target.pool.take(formatAddress(peer.conf.address)));
-  }
-
-  #try(peer: Peer, kept: UpstreamConnection | undefined): void {
-    const { target, timers, headLimit, onInterim, onTrailers } = this.#options;
-    const exchange = this.#exchange;
-    const state = addState(exchange, formatAddress(peer.conf.address), this.#isFirst);
+    const state = addState(this.#exchange, formatAddress(peer.conf.address), this.#isFirst);
     this.#isFirst = false;
-    const connection = kept ?? new UpstreamConnection(peer.conf.address, timers, headLimit);
-    exchange.onGone = () => {
-      target.peers.release(peer, "ok", performance.now());
-      state.status = 499;
-      connection.close();
-    };
-    let outcome: "ok" | "failed" = "ok";
-    const since = () => performance.now() - state.startedAt;
-    const request = this.#options.request();
-    connection.send(request, {
-      onInterim,
-      onTrailers,
-      onNote: (level, detail) => this.#log(level, `${detail} while reading response header from upstream`),
-      onResponse: (head, hasBody) => {
-        state.headerMs = since();
-        state.connectMs = kept === undefined ? connection.openedAt - state.startedAt : 0;
-        state.status = head.status;
-        const reason = reasonOf(head.status);
-        if (reason !== undefined && this.#left > 0 && this.#mayGoOn(reason, true)) {
-          outcome = head.status === 403 || head.status === 404 ? "ok" : "failed";
-          this.#settle(peer, state, connection, outcome);
-          connection.close();
-          return this.next();
-        }
-        exchange.onGone = undefined;
-        setReceivedHeaders(exchange, head.headers);
-        this.#resolve({ head, body: hasBody ? connection : undefined, connection, state });
-      },
-      onFailure: (failure) => this.#failed(peer, state, connection, failure),
-      onEnd: () => {
-        this.#settle(peer, state, connection, outcome);
-        if (connection.reusable) target.pool.give(formatAddress(peer.conf.address), connection);
-        else connection.close();
-      },
-    });
+    new Try(this.#exchange, this.#options, { peer, state }, this).begin();
   }
 
-  #settle(peer: Peer, state: UpstreamState, connection: UpstreamConnection, outcome: "ok" | "failed"): void {
-    state.responseMs ??= performance.now() - state.startedAt;
-    state.received = connection.bytesReceived;
-    state.sent = connection.bytesSent;
-    this.#options.target.peers.release(peer, outcome, performance.now());
-  }
-
-  #failed(peer: Peer, state: UpstreamState, connection: UpstreamConnection, failure: UpstreamFailure): void {
-    const status = failure.kind === "timeout" ? 504 : 502;
-    state.status = status;
-    if (connection.openedAt > 0) state.connectMs = connection.openedAt - state.startedAt;
+  /** The response is the one that the client gets. */
+  respond(answer: UpstreamAnswer): void {
     this.#exchange.onGone = undefined;
-    if (failure.stale) {
-      // The upstream had closed a kept connection: nothing of the request was seen by its program.
-      this.#settle(peer, state, connection, "ok");
+    setReceivedHeaders(this.#exchange, answer.head.headers);
+    this.#resolve(answer);
+  }
+
+  /** May another peer be asked because of this status? */
+  mayGoOnFrom(status: number): boolean {
+    const reason = reasonOf(status);
+    return reason !== undefined && this.#left > 0 && this.#mayGoOn(reason, true);
+  }
+
+  /** The peer gave no response. `again`: it is to be asked once more, over another connection. */
+  failed(peer: Peer, { kind, requestSent }: UpstreamFailure, again: boolean): void {
+    if (again) {
       this.#left++;
       this.#tried.delete(peer);
-    } else {
-      this.#log("error", failure.detail);
-      this.#settle(peer, state, connection, "failed");
     }
-    const reason = failure.kind === "timeout" ? "timeout" : failure.kind === "invalid" ? "invalid_header" : "error";
-    if (this.#left > 0 && this.#mayGoOn(reason, failure.sent)) return this.next();
-    this.#end(status);
+    const reason = kind === "timeout" ? "timeout" : kind === "invalid" ? "invalid_header" : "error";
+    if (this.#left > 0 && this.#mayGoOn(reason, requestSent)) this.next();
+    else this.#end(kind === "timeout" ? 504 : 502);
   }
 
   /** Is another try allowed? */
@@ -180,13 +160,152 @@ class Attempts {
     return next.timeoutMs === 0 || performance.now() - this.#startedAt < next.timeoutMs;
   }
 
-  #log(level: "error" | "warn", detail: string): void {
-    this.#exchange.logUpstream(level, detail, this.#options.label);
+  #log(level: "error" | "warn", detail: string, name: string): void {
+    this.#exchange.logUpstream(level, detail, this.#options.label(name));
   }
 
+  /** No peer has answered. */
   #end(status: number): void {
     this.#exchange.onGone = undefined;
     this.#resolve({ status });
+  }
+
+  /** The request cannot be sent to anybody. */
+  refuse(reason: string, name: string): void {
+    this.#log("error", reason, name);
+    this.#end(500);
+  }
+}
+
+/** One peer, one connection, one request. */
+class Try implements UpstreamHandler {
+  readonly #exchange: Exchange;
+  readonly #options: AttemptOptions;
+  readonly #peer: Peer;
+  readonly #state: UpstreamState;
+  readonly #owner: Attempts;
+  #connection: UpstreamConnection;
+  readonly #key: string;
+  #released = false;
+
+  constructor(
+    exchange: Exchange,
+    options: AttemptOptions,
+    { peer, state }: { readonly peer: Peer; readonly state: UpstreamState },
+    owner: Attempts,
+  ) {
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#peer = peer;
+    this.#state = state;
+    this.#owner = owner;
+    this.#key = `${formatAddress(peer.conf.address)} ${options.connectionKey}`;
+    this.#connection = options.target.kept?.pool.take(this.#key) ?? this.#fresh();
+    if (this.#connection.reusable) state.connectMs = 0;
+  }
+
+  #fresh(): UpstreamConnection {
+    const { timers, connect } = this.#options;
+    return new UpstreamConnection(plainDialer(this.#peer.conf.address, connect), timers);
+  }
+
+  begin(): void {
+    const { ignoresAbort } = this.#options;
+    try {
+      this.#connection.request(this.#options.request(), this);
+    } catch (error) {
+      // Nothing of it has left.
+      this.#connection.close();
+      this.#release("ok");
+      this.#owner.refuse(
+        error instanceof Error ? error.message : String(error),
+        formatAddress(this.#peer.conf.address),
+      );
+      return;
+    }
+    if (ignoresAbort) return;
+    this.#exchange.endsWithClient = true;
+    this.#exchange.onGone = () => {
+      this.#state.status = 499;
+      this.#connection.close();
+      this.#release("ok");
+    };
+  }
+
+  onConnect(): void {
+    this.#state.connectMs = this.#since();
+  }
+
+  onInterim(head: ReceivedHead): void {
+    this.#options.onInterim(head);
+  }
+
+  onResponse(received: ReceivedResponse): void {
+    const { head, body } = received;
+    this.#state.headerMs = this.#since();
+    this.#state.status = head.status;
+    if (this.#owner.mayGoOnFrom(head.status)) {
+      this.#release(head.status === 403 || head.status === 404 ? "next" : "failed");
+      this.#connection.close();
+      this.#owner.next();
+      return;
+    }
+    if (body.kind === "bytes") this.#state.length = body.bytes.length;
+    this.#owner.respond({ head, body, tunnel: undefined, state: this.#state, received });
+  }
+
+  onUpgrade(head: ReceivedHead, tunnel: Tunnel): void {
+    this.#state.headerMs = this.#since();
+    this.#state.status = head.status;
+    this.#owner.respond({ head, body: { kind: "empty" }, tunnel, state: this.#state, received: undefined });
+  }
+
+  onNote(level: "warn" | "error", detail: string): void {
+    this.#log(level, detail);
+  }
+
+  onEnd(): void {
+    this.#release("ok");
+    const connection = this.#connection;
+    const { kept } = this.#options.target;
+    if (!connection.reusable) return;
+    if (kept === undefined) connection.close();
+    else kept.pool.give(this.#key, connection, kept.limits);
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    const { phase, kind, detail, reused } = failure;
+    if (phase === "body" || phase === "tunnel") {
+      // The client has part of the response: its reader hears of it, too.
+      this.#log(kind === "reset" && phase === "tunnel" ? "warn" : "error", detail);
+      this.#release("ok");
+      return;
+    }
+    // A kept connection that the upstream was just closing: its program has seen nothing of the request.
+    const stale = reused && (kind === "closed" || kind === "reset");
+    if (!stale) this.#log("error", detail);
+    this.#state.status = kind === "timeout" ? 504 : 502;
+    this.#exchange.onGone = undefined;
+    this.#release(stale ? "ok" : "failed");
+    this.#owner.failed(this.#peer, failure, stale);
+  }
+
+  /** The peer is free again; once, however the try has ended. */
+  #release(outcome: "ok" | "failed" | "next"): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#state.responseMs = this.#since();
+    this.#state.received = this.#connection.bytesReceived;
+    this.#state.sent = this.#connection.bytesSent;
+    this.#options.target.peers.release(this.#peer, outcome, performance.now());
+  }
+
+  #since(): number {
+    return performance.now() - this.#state.startedAt;
+  }
+
+  #log(level: "error" | "warn", detail: string): void {
+    this.#exchange.logUpstream(level, detail, this.#options.label(formatAddress(this.#peer.conf.address)));
   }
 }
 

@@ -5,9 +5,11 @@ import { parseTime } from "../../config/values.ts";
 import { lookUpHost } from "../../net/hosts.ts";
 import type { Block } from "../build.ts";
 import { context, type Directive, duplicate, invalidParameter, number, time } from "../directive.ts";
+import type { Runtime } from "../module.ts";
 import type { UpstreamTarget } from "./attempts.ts";
-import { ConnectionPool } from "./kept_connections.ts";
+import type { UpstreamConnection } from "./connection.ts";
 import { type PeerConf, Peers } from "./peers.ts";
+import { ConnectionPool } from "./pool.ts";
 
 const { http, upstream } = context;
 
@@ -76,20 +78,20 @@ function readParameter(conf: Mutable, text: string, at: Place): void {
   } else throw invalidParameter({ at }, text);
 }
 
-const keepalive: Directive<number | undefined> = {
+const keepalive: Directive<{ readonly connections: number; readonly local: boolean } | undefined> = {
   summary: "How many idle connections each web worker keeps.",
   syntax: "connections [local]",
   contexts: upstream,
   args: [1, 2],
   initial: undefined,
-  initialText: "32",
+  initialText: "32 local",
   parse(statement, before) {
     if (before !== undefined) throw duplicate(statement);
     const [text = "", local] = statement.args;
     if (!/^\d{1,6}$/.test(text))
       throw new ConfigError(`invalid value "${text}" in "keepalive" directive`, statement.at);
     if (local !== undefined && local !== "local") throw invalidParameter(statement, local);
-    return Number(text);
+    return { connections: Number(text), local: local !== undefined };
   },
 };
 
@@ -125,19 +127,21 @@ export const upstreamsOf = (block: Block): ReadonlyMap<string, Block> => block.c
 const targets = new WeakMap<Block, UpstreamTarget>();
 
 /** The group that a block describes: all locations that name it share its peers and connections. */
-export function targetOf(block: Block, name: string): UpstreamTarget {
+export function targetOf(block: Block, name: string, { timers }: Runtime): UpstreamTarget {
   const known = targets.get(block);
   if (known !== undefined) return known;
   const conf = block.conf(upstreamDirectives);
+  const { connections, local } = conf.keepalive ?? { connections: 32, local: true };
+  const limits = {
+    maxIdle: connections,
+    requests: conf["keepalive_requests@upstream"],
+    timeMs: conf["keepalive_time@upstream"],
+    timeoutMs: conf["keepalive_timeout@upstream"],
+  };
   const made = {
     name,
     peers: new Peers(conf["server@upstream"]),
-    pool: new ConnectionPool({
-      idle: conf.keepalive ?? 32,
-      requests: conf["keepalive_requests@upstream"],
-      timeMs: conf["keepalive_time@upstream"],
-      timeoutMs: conf["keepalive_timeout@upstream"],
-    }),
+    kept: connections === 0 ? undefined : { pool: new ConnectionPool<UpstreamConnection>(timers), limits, local },
   };
   targets.set(block, made);
   return made;
@@ -157,9 +161,5 @@ export function looseTarget(name: string, addresses: readonly PeerConf["address"
       down: false,
     }),
   );
-  return {
-    name,
-    peers: new Peers(confs),
-    pool: new ConnectionPool({ idle: 32, requests: 1000, timeMs: 3_600_000, timeoutMs: 60_000 }),
-  };
+  return { name, peers: new Peers(confs), kept: undefined };
 }

@@ -1,12 +1,39 @@
-/** Interim responses of upstreams that clients want to see: 103 Early Hints (RFC 8297). */
+/** What comes before and after an upstream's response: 103 Early Hints (RFC 8297), trailers (RFC 9110 6.5). */
 import type { ReceivedHead } from "../../http/h1/client.ts";
+import { Headers } from "../../http/headers.ts";
 import type { Exchange } from "../exchange.ts";
+import { sendEarlyHints } from "../modules/core_response.ts";
+
+/** Of a hop, or about the framing: none of the client's business (RFC 9110 6.5.1, 7.6.1). */
+const ownFields = new Set([
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "content-length",
+  "upgrade",
+  "te",
+  "trailer",
+]);
+
+function passed(from: Headers, hidden: ReadonlySet<string>): Headers {
+  const to = new Headers();
+  for (const [i, { lower, raw }] of from.names.entries())
+    if (!ownFields.has(lower) && !hidden.has(lower)) to.add(raw, from.values[i] ?? "");
+  return to;
+}
 
 /** Passes a 103 on, where `early_hints` lets it. */
-export function acceptedHints(exchange: Exchange, { status, headers }: ReceivedHead): void {
-  if (status !== 103 || exchange.reply !== undefined || exchange.location.earlyHints?.(exchange) !== true) return;
-  const own = headers.copy();
-  for (const name of ["connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"])
-    own.delete(name);
-  exchange.wire?.sendInterim({ status, headers: own });
+export function acceptedHints(
+  exchange: Exchange,
+  { status, headers }: ReceivedHead,
+  hidden: ReadonlySet<string>,
+): void {
+  if (status === 103 && exchange.location.earlyHints?.(exchange) === true)
+    sendEarlyHints(exchange, passed(headers, hidden));
+}
+
+/** The trailers that the client gets. */
+export function passedTrailers(trailers: Headers | undefined, hidden: ReadonlySet<string>): Headers | undefined {
+  const found = trailers === undefined ? undefined : passed(trailers, hidden);
+  return found === undefined || found.size === 0 ? undefined : found;
 }

@@ -84,7 +84,7 @@ export function destinations(
   const target =
     group === undefined
       ? looseTarget(authority, upstreamAddresses(authority, 80, pass.at))
-      : targetOf(group, authority);
+      : targetOf(group, authority, at.runtime);
   const match = matchOf(at.block);
   const prefix = match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : "";
   const facts = {
@@ -143,7 +143,7 @@ function byVariables(
       uri: uri === "" ? unchanged(exchange) : uri.startsWith("?") ? `/${uri}` : uri,
     };
     const group = groups.get(authority.toLowerCase());
-    if (group !== undefined) return { ...facts, target: targetOf(group, authority) };
+    if (group !== undefined) return { ...facts, target: targetOf(group, authority, at.runtime) };
     const host = authority.replace(/:\d+$/, "");
     if (isAddress(host)) {
       const where = { file: "", line: 0 };

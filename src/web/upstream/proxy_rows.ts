@@ -1,8 +1,8 @@
 /** The directives of ngx_http_proxy_module that are about the request, the response and the tries. */
 
-import type { Place, Statement } from "../../config/statement.ts";
+import type { Place } from "../../config/statement.ts";
 import { ConfigError } from "../../config/statement.ts";
-import { parseOffset, parseSize } from "../../config/values.ts";
+import { parseSize } from "../../config/values.ts";
 import {
   accepted,
   choice,
@@ -10,10 +10,8 @@ import {
   type Directive,
   duplicate,
   everywhere,
-  everywhereIf,
   flag,
   number,
-  offset,
   size,
   template,
   time,
@@ -21,8 +19,10 @@ import {
 } from "../directive.ts";
 import type { Template } from "../template.ts";
 import type { NextPolicy, NextReason } from "./attempts.ts";
+import { bindRow } from "./bind.ts";
 import { type CookieRules, cookieFlagsRow, cookieRow } from "./cookie_rules.ts";
 import { type RedirectRule, redirectRow } from "./redirect_rules.ts";
+import { storeAccessRow, storeRow } from "./store.ts";
 
 const { location, locationIf, limitExcept } = context;
 
@@ -119,7 +119,6 @@ const buffers: Directive<{ readonly count: number; readonly size: number }> = {
   args: 2,
   initial: { count: 8, size: 4096 },
   initialText: "8 4k|8k",
-  deviation: "256k of a response are kept in memory, the rest in a file",
   parse(statement, before) {
     if (before !== undefined) throw duplicate(statement);
     const [count = "", bytes = ""] = statement.args;
@@ -163,17 +162,20 @@ const ignoreHeaders: Directive<ReadonlySet<string>> = {
   },
 };
 
-const tempFileSize: Directive<number> = {
-  summary: "How much of a response may wait in a file.",
-  syntax: "size",
+/** Bytes per second, which may depend on the request. */
+const limitRate: Directive<Template | undefined> = {
+  summary: "How many bytes per second are read from the upstream; 0: all.",
+  syntax: "rate",
   contexts: everywhere,
   args: 1,
-  initial: 1024 * 1024 * 1024,
-  initialText: "1024m",
-  deviation: "always 1024m",
-  parse(statement: Statement) {
-    const value = parseOffset(statement.args[0] ?? "");
-    if (value === undefined) throw new ConfigError(`"${statement.name}" directive invalid value`, statement.at);
+  initial: undefined,
+  initialText: "0",
+  parse(statement, before, { setup }) {
+    if (before !== undefined) throw duplicate(statement);
+    const { name, args, at } = statement;
+    const value = setup.template(args[0] ?? "", at);
+    if (value.constant !== undefined && parseSize(value.constant) === undefined)
+      throw new ConfigError(`"${name}" directive invalid value`, at);
     return value;
   },
 };
@@ -232,7 +234,12 @@ export const proxyDirectives = {
     summary: "Accepted.",
     deviation: "the client's connection says what is busy",
   }),
-  proxy_max_temp_file_size: tempFileSize,
+  proxy_max_temp_file_size: size({
+    contexts: everywhere,
+    initial: 1024 * 1024 * 1024,
+    initialText: "1024m",
+    summary: "How much of a response may wait in a file; 0: nothing, the upstream waits.",
+  }),
   proxy_temp_file_write_size: size({
     contexts: everywhere,
     initial: undefined,
@@ -298,19 +305,15 @@ export const proxyDirectives = {
     initial: false,
     summary: "Whether ranges are made of responses that do not offer them.",
   }),
-  proxy_limit_rate: offset({
+  proxy_limit_rate: limitRate,
+  proxy_bind: bindRow,
+  proxy_socket_keepalive: flag({
     contexts: everywhere,
-    initial: 0,
-    initialText: "0",
-    summary: "How many bytes per second are read from the upstream; 0: all.",
+    initial: false,
+    summary: "Whether the system checks that a silent upstream is still there (SO_KEEPALIVE).",
   }),
-  proxy_bind: accepted({
-    contexts: everywhereIf,
-    args: [1, 2],
-    syntax: "address [transparent] | off",
-    deviation: "the system chooses the address",
-  }),
-  proxy_socket_keepalive: flag({ contexts: everywhere, initial: false, summary: "Accepted.", deviation: socketMatter }),
+  proxy_store: storeRow,
+  proxy_store_access: storeAccessRow,
   proxy_socket_rcvbuf: size({
     contexts: everywhere,
     initial: undefined,

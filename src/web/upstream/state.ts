@@ -44,8 +44,9 @@ export function addState(exchange: Exchange, address: string, startsGroup: boole
 }
 
 export const setReceivedHeaders = (exchange: Exchange, headers: Headers): void => exchange.setNote(headersKey, headers);
-export const setUpstreamTrailers = (exchange: Exchange, trailers: Headers): void =>
-  exchange.setNote(trailersKey, trailers);
+/** `find`: asked when the body has ended. */
+export const setUpstreamTrailers = (exchange: Exchange, find: () => Headers | undefined): void =>
+  exchange.setNote(trailersKey, find);
 
 /** Values of all tries: "a, b", and " : " where another upstream was led to. */
 const listed = (show: (state: UpstreamState) => string) => (exchange: Exchange) => {
@@ -76,17 +77,23 @@ export const upstreamVariables: VariableTable = {
   upstream_bytes_sent: { summary: "Bytes sent.", get: listed(({ sent }) => String(sent)) },
 };
 
-const fieldFrom = (key: symbol, rest: string) => {
+const fieldFrom = (rest: string, find: (exchange: Exchange) => Headers | undefined) => {
   const name = rest.replaceAll("_", "-");
   return (exchange: Exchange) => {
-    const all = exchange.note<Headers>(key)?.all(name) ?? [];
+    const all = find(exchange)?.all(name) ?? [];
     return all.length === 0 ? undefined : all.join(", ");
   };
 };
 
 export const upstreamFamilies: FamilyTable = {
-  upstream_http_: { summary: "A field of the upstream's response.", get: (rest) => fieldFrom(headersKey, rest) },
-  upstream_trailer_: { summary: "A trailer of the upstream's response.", get: (rest) => fieldFrom(trailersKey, rest) },
+  upstream_http_: {
+    summary: "A field of the upstream's response.",
+    get: (rest) => fieldFrom(rest, (exchange) => exchange.note<Headers>(headersKey)),
+  },
+  upstream_trailer_: {
+    summary: "A trailer of the upstream's response.",
+    get: (rest) => fieldFrom(rest, (exchange) => exchange.note<() => Headers | undefined>(trailersKey)?.()),
+  },
   upstream_cookie_: {
     summary: "A cookie that the upstream's response sets.",
     get: (rest) => (exchange) => {
