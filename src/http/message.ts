@@ -83,8 +83,8 @@ export interface Reply {
   body: Body;
   /** A page of ours, which only shows the status: the configuration may have a better one (`error_page`). */
   isPage?: boolean;
-  /** Whoever made it (an application, an upstream) has seen the request's conditions and ranges: they are not for us any more. */
-  isJudged?: boolean;
+  /** Whoever made it (an application, an upstream) has seen the request's conditions and ranges: they are not for us any more. "conditions": ranges still are. */
+  isJudged?: boolean | "conditions";
   /** The head waits for the body's first piece: where that fails, nothing is better than the beginning of a response. */
   headWaits?: boolean;
   /** With status 101: what the connection carries from now on instead of HTTP (RFC 9110 7.8). */

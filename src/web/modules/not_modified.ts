@@ -17,7 +17,7 @@ export type IfModifiedSince = "off" | "exact" | "before";
 /** For replies with a validator whose content is at hand: files, pages, what comes from a cache. Others pass. */
 export function preconditions(ifModifiedSince: IfModifiedSince): Filter {
   return ({ request, parent }, reply) => {
-    if (parent !== undefined || reply.isJudged === true) return;
+    if (parent !== undefined || (reply.isJudged ?? false) !== false) return;
     if (!isConditional(request.headers) || reply.head.status !== 200) return;
     if (reply.body.kind === "stream" && !reply.head.headers.has("accept-ranges")) return;
     if (request.method !== "GET" && request.method !== "HEAD") return;

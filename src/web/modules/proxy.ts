@@ -23,6 +23,7 @@ import { proxiedReply, type ReplyPlan, replyPlan } from "../upstream/proxy_reply
 import { nextPolicy, proxyDirectives } from "../upstream/proxy_rows.ts";
 import { counted, finishing, Paced, Untouched } from "../upstream/sources.ts";
 import { setUpstreamTrailers } from "../upstream/state.ts";
+import { stickyCookie } from "../upstream/sticky.ts";
 import { type StoreOptions, stored } from "../upstream/store.ts";
 
 const destinationKey = Symbol("proxy destination");
@@ -155,8 +156,10 @@ class ProxyPass {
       onInterim: (interim) => acceptedHints(exchange, interim, this.#reply.hidden),
     };
     return attempt(exchange, options).then((answer) => {
-      if (!("head" in answer)) return errorReply(answer.status);
-      return this.#answer(exchange, to, answer);
+      const made = "head" in answer ? this.#answer(exchange, to, answer) : errorReply(answer.status);
+      const cookie = to.target.sticky === undefined ? undefined : stickyCookie(exchange);
+      if (cookie !== undefined && "head" in made) ownHeaders(made.head).add("Set-Cookie", cookie);
+      return made;
     });
   }
 

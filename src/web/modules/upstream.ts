@@ -1,7 +1,6 @@
 /** ngx_http_upstream_module: groups of servers that requests are passed to, and the variables that tell of them. */
-import { ConfigError } from "../../config/statement.ts";
 import { defineModule } from "../module.ts";
-import { upstreamDirectives, upstreamsOf } from "../upstream/groups.ts";
+import { checkUpstreams, upstreamDirectives } from "../upstream/groups.ts";
 import { upstreamFamilies, upstreamVariables } from "../upstream/state.ts";
 
 export const upstreamModule = defineModule({
@@ -9,11 +8,5 @@ export const upstreamModule = defineModule({
   directives: upstreamDirectives,
   variables: upstreamVariables,
   families: upstreamFamilies,
-  prepare(block) {
-    for (const [name, group] of upstreamsOf(block)) {
-      const servers = group.conf(upstreamDirectives)["server@upstream"];
-      if (servers.length === 0) throw new ConfigError(`no servers are inside upstream`, group.at);
-      if (servers.every(({ backup }) => backup)) throw new ConfigError(`no servers in upstream "${name}"`, group.at);
-    }
-  },
+  prepare: checkUpstreams,
 });

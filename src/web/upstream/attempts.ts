@@ -1,10 +1,10 @@
 /** From a request to an upstream's response: which peer, over which connection, and whether another one is tried. */
-import { formatAddress } from "../../base/address.ts";
 import type { Timers } from "../../base/timers.ts";
 import type { ReceivedHead } from "../../http/h1/client.ts";
 import type { Body, Tunnel } from "../../http/message.ts";
 import type { ConnectOptions } from "../../net/connect.ts";
 import type { Exchange } from "../exchange.ts";
+import { sharedNow } from "../shared_zone.ts";
 import { UpstreamConnection } from "./connection.ts";
 import {
   plainDialer,
@@ -12,10 +12,12 @@ import {
   type UpstreamHandler,
   type UpstreamRequest,
 } from "./conversation.ts";
-import type { UpstreamFailure } from "./failure.ts";
-import type { Peer, Peers } from "./peers.ts";
+import { failureText, type UpstreamFailure } from "./failure.ts";
+import { dropDuplicates } from "./hints.ts";
+import type { Ending, Peer, Peers, Selection } from "./peers.ts";
 import type { ConnectionPool, KeepLimits } from "./pool.ts";
 import { addState, setReceivedHeaders, type UpstreamState } from "./state.ts";
+import type { Sticky } from "./sticky.ts";
 
 /** What is worth another try: the words of proxy_next_upstream. */
 export type NextReason =
@@ -44,6 +46,9 @@ export interface UpstreamTarget {
   /** As it is named: "backend", "127.0.0.1:8080". */
   readonly name: string;
   readonly peers: Peers;
+  /** Until its servers' names are resolved for the first time. */
+  readonly ready: Promise<unknown> | undefined;
+  readonly sticky: Sticky | undefined;
   /** undefined: no connection is used for a second request. */
   readonly kept: KeptConnections | undefined;
 }
@@ -91,14 +96,19 @@ const nonIdempotent = new Set(["POST", "LOCK", "PATCH"]);
 
 /** Asks until there is a response that stays, or nobody is left: then the status of the error. */
 export function attempt(exchange: Exchange, options: AttemptOptions): Promise<Outcome> {
-  return new Promise((resolve) => new Attempts(exchange, options, resolve).next());
+  const { peers, ready } = options.target;
+  if (ready !== undefined && peers.tries === 0) return ready.then(() => begun(exchange, options));
+  return begun(exchange, options);
 }
+
+const begun = (exchange: Exchange, options: AttemptOptions): Promise<Outcome> =>
+  new Promise((resolve) => new Attempts(exchange, options, resolve).next());
 
 class Attempts {
   readonly #exchange: Exchange;
   readonly #options: AttemptOptions;
   readonly #resolve: (outcome: Outcome) => void;
-  readonly #tried = new Set<Peer>();
+  readonly #selection: Selection;
   readonly #startedAt = performance.now();
   #left: number;
   #isFirst = true;
@@ -107,13 +117,14 @@ class Attempts {
     this.#exchange = exchange;
     this.#options = options;
     this.#resolve = resolve;
-    const { peers } = options.target;
-    this.#left = options.next.tries > 0 ? Math.min(options.next.tries, peers.count) : peers.count;
+    const { peers, sticky } = options.target;
+    this.#selection = peers.begin(exchange, sticky?.find(exchange));
+    this.#left = options.next.tries > 0 ? Math.min(options.next.tries, peers.tries) : peers.tries;
   }
 
   next(): void {
     const { target } = this.#options;
-    const peer = target.peers.choose(this.#tried, performance.now());
+    const peer = target.peers.choose(this.#selection, sharedNow());
     if (peer === undefined) {
       const state = addState(this.#exchange, target.name, this.#isFirst);
       state.status = 502;
@@ -121,9 +132,9 @@ class Attempts {
       this.#log("error", "no live upstreams while connecting to upstream", target.name);
       return this.#end(502);
     }
-    this.#tried.add(peer);
     this.#left--;
-    const state = addState(this.#exchange, formatAddress(peer.conf.address), this.#isFirst);
+    target.sticky?.chosen(this.#exchange, peer.sid);
+    const state = addState(this.#exchange, peer.name, this.#isFirst);
     this.#isFirst = false;
     new Try(this.#exchange, this.#options, { peer, state }, this).begin();
   }
@@ -131,7 +142,6 @@ class Attempts {
   /** The response is the one that the client gets. */
   respond(answer: UpstreamAnswer): void {
     this.#exchange.onGone = undefined;
-    setReceivedHeaders(this.#exchange, answer.head.headers);
     this.#resolve(answer);
   }
 
@@ -145,7 +155,7 @@ class Attempts {
   failed(peer: Peer, { kind, requestSent }: UpstreamFailure, again: boolean): void {
     if (again) {
       this.#left++;
-      this.#tried.delete(peer);
+      this.#selection.tried.delete(peer);
     }
     const reason = kind === "timeout" ? "timeout" : kind === "invalid" ? "invalid_header" : "error";
     if (this.#left > 0 && this.#mayGoOn(reason, requestSent)) this.next();
@@ -199,7 +209,7 @@ class Try implements UpstreamHandler {
     this.#peer = peer;
     this.#state = state;
     this.#owner = owner;
-    this.#key = `${formatAddress(peer.conf.address)} ${options.connectionKey}`;
+    this.#key = `${peer.name} ${options.connectionKey}`;
     this.#connection = options.target.kept?.pool.take(this.#key) ?? this.#fresh();
     if (this.#connection.reusable) state.connectMs = 0;
   }
@@ -217,10 +227,7 @@ class Try implements UpstreamHandler {
       // Nothing of it has left.
       this.#connection.close();
       this.#release("ok");
-      this.#owner.refuse(
-        error instanceof Error ? error.message : String(error),
-        formatAddress(this.#peer.conf.address),
-      );
+      this.#owner.refuse(error instanceof Error ? error.message : String(error), this.#peer.name);
       return;
     }
     if (ignoresAbort) return;
@@ -251,13 +258,23 @@ class Try implements UpstreamHandler {
       return;
     }
     if (body.kind === "bytes") this.#state.length = body.bytes.length;
+    this.#headed(head);
     this.#owner.respond({ head, body, tunnel: undefined, state: this.#state, received });
   }
 
   onUpgrade(head: ReceivedHead, tunnel: Tunnel): void {
     this.#state.headerMs = this.#since();
     this.#state.status = head.status;
+    this.#headed(head);
     this.#owner.respond({ head, body: { kind: "empty" }, tunnel, state: this.#state, received: undefined });
+  }
+
+  #headed({ headers }: ReceivedHead): void {
+    dropDuplicates(headers, (message) => this.#log("warn", failureText(message, "head")));
+    const { peers, sticky } = this.#options.target;
+    setReceivedHeaders(this.#exchange, headers);
+    peers.headed(this.#peer, this.#state.headerMs ?? 0, sharedNow());
+    sticky?.answered(this.#exchange, this.#peer.sid, "header");
   }
 
   onNote(level: "warn" | "error", detail: string): void {
@@ -291,13 +308,18 @@ class Try implements UpstreamHandler {
   }
 
   /** The peer is free again; once, however the try has ended. */
-  #release(outcome: "ok" | "failed" | "next"): void {
+  #release(ending: Ending): void {
     if (this.#released) return;
     this.#released = true;
-    this.#state.responseMs = this.#since();
+    const responseMs = this.#since();
+    this.#state.responseMs = responseMs;
     this.#state.received = this.#connection.bytesReceived;
     this.#state.sent = this.#connection.bytesSent;
-    this.#options.target.peers.release(this.#peer, outcome, performance.now());
+    const { peers, sticky } = this.#options.target;
+    const { headerMs } = this.#state;
+    if (peers.release(this.#peer, ending, sharedNow(), { headerMs, responseMs }))
+      this.#log("warn", "upstream server temporarily disabled");
+    if (ending === "ok") sticky?.answered(this.#exchange, this.#peer.sid, "end");
   }
 
   #since(): number {
@@ -305,7 +327,7 @@ class Try implements UpstreamHandler {
   }
 
   #log(level: "error" | "warn", detail: string): void {
-    this.#exchange.logUpstream(level, detail, this.#options.label(formatAddress(this.#peer.conf.address)));
+    this.#exchange.logUpstream(level, detail, this.#options.label(this.#peer.name));
   }
 }
 

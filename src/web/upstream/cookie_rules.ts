@@ -79,9 +79,10 @@ export interface CookieChanges {
   readonly flags: readonly FlagRule[];
 }
 
-/** A Set-Cookie value as the client gets it (RFC 6265 4.1). */
+/** A Set-Cookie value (unchanged unless a rule fits) as the client gets it (RFC 6265 4.1). */
 export function changedCookie(exchange: Exchange, changes: CookieChanges, value: string): string {
   const [pair = "", ...given] = value.split(";");
+  let isChanged = false;
   let attributes = given
     .map((each) => each.trim())
     .map((each) => {
@@ -99,7 +100,10 @@ export function changedCookie(exchange: Exchange, changes: CookieChanges, value:
           : undefined;
     if (rules === undefined || attribute.value === undefined) return attribute;
     const isDomain = attribute.name.toLowerCase() === "domain";
-    return { name: attribute.name, value: replaced(exchange, rules, attribute.value, isDomain) };
+    const made = replaced(exchange, rules, attribute.value, isDomain);
+    if (made === undefined) return attribute;
+    isChanged = true;
+    return { name: attribute.name, value: made };
   });
   const name = (pair.split("=")[0] ?? "").trim();
   const rule = changes.flags.find(({ cookie }) =>
@@ -109,16 +113,18 @@ export function changedCookie(exchange: Exchange, changes: CookieChanges, value:
     const word = flagWords[flag.value(exchange).toLowerCase()];
     if (word === undefined) continue;
     const [attribute, flagValue, set] = word;
+    isChanged = true;
     attributes = attributes.filter((each) => each.name.toLowerCase() !== attribute);
     if (set) attributes.push({ name: spelled[attribute] ?? attribute, value: flagValue });
   }
+  if (!isChanged) return value;
   return [
     pair,
     ...attributes.map((each) => ` ${each.value === undefined ? each.name : `${each.name}=${each.value}`}`),
   ].join(";");
 }
 
-function replaced(exchange: Exchange, rules: CookieRules, value: string, isDomain: boolean): string {
+function replaced(exchange: Exchange, rules: CookieRules, value: string, isDomain: boolean): string | undefined {
   for (const { from, to } of rules) {
     if ("pattern" in from) {
       const found = from.pattern.exec(value);
@@ -132,5 +138,5 @@ function replaced(exchange: Exchange, rules: CookieRules, value: string, isDomai
       if (bare.toLowerCase() === wanted.toLowerCase()) return to.value(exchange);
     } else if (value.startsWith(wanted)) return to.value(exchange) + value.slice(wanted.length);
   }
-  return value;
+  return undefined;
 }

@@ -32,6 +32,44 @@ export function acceptedHints(
     sendEarlyHints(exchange, passed(headers, hidden));
 }
 
+/** Fields of which there is one: others of the same name are ignored, as Nginx does it. */
+const singles = new Set([
+  "status",
+  "content-type",
+  "date",
+  "last-modified",
+  "etag",
+  "server",
+  "location",
+  "refresh",
+  "expires",
+  "x-accel-redirect",
+  "x-accel-expires",
+  "x-accel-limit-rate",
+  "x-accel-buffering",
+  "x-accel-charset",
+]);
+
+/** Takes the second ones away; `tell` gets a line for the log about each. */
+export function dropDuplicates(headers: Headers, tell: (message: string) => void): void {
+  const { names, values } = headers;
+  const seen = new Map<string, number>();
+  for (let i = 0; i < names.length; i++) {
+    const { lower, raw } = names[i]!;
+    if (!singles.has(lower)) continue;
+    const first = seen.get(lower);
+    if (first === undefined) {
+      seen.set(lower, i);
+      continue;
+    }
+    const before = `${names[first]!.raw}: ${values[first]}`;
+    tell(`upstream sent duplicate header line: "${raw}: ${values[i]}", previous value: "${before}", ignored`);
+    names.splice(i, 1);
+    values.splice(i, 1);
+    i--;
+  }
+}
+
 /** The trailers that the client gets. */
 export function passedTrailers(trailers: Headers | undefined, hidden: ReadonlySet<string>): Headers | undefined {
   const found = trailers === undefined ? undefined : passed(trailers, hidden);

@@ -1,113 +1,201 @@
-/** The servers of an upstream, and which of them is next: smooth weighted round robin, as Nginx does it. */
-import type { Address } from "../../base/address.ts";
+/** The servers of an upstream, how each fares, and which of them is next for a request. */
+import { createHash } from "node:crypto";
+import type { PeerAddress } from "../../net/connect.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Balancer, Times } from "./balance/balancer.ts";
+import { roundRobin } from "./balance/round_robin.ts";
+import { LocalState, type PeerState } from "./peer_state.ts";
 
 /** How a peer is configured (`server` in an `upstream`). */
 export interface PeerConf {
-  readonly address: Exclude<Address, { kind: "fd" }>;
-  /** As it was written, with the port: $proxy_host of nothing, but the log's. */
-  readonly name: string;
+  readonly address: PeerAddress;
+  /** As it was written, or the name behind a service: what `hash … consistent` makes its points of. */
+  readonly server: string;
   readonly weight: number;
-  /** Failures within `failTimeoutMs` after which it is left alone for as long; 0: never. */
+  /** Failures after which it is left alone for `failTimeoutMs`; 0: never. */
   readonly maxFails: number;
   readonly failTimeoutMs: number;
   /** Most connections at a time; 0: any number. */
   readonly maxConns: number;
   readonly backup: boolean;
-  readonly down: boolean;
+  /** "drain": only requests that are bound to it (`sticky`) still come. */
+  readonly down: boolean | "drain";
+  /** What `sticky` knows it by; undefined: a name made from its address. */
+  readonly route: string | undefined;
 }
+
+/** A server without parameters. */
+export const usualPeer: Omit<PeerConf, "address" | "server"> = {
+  weight: 1,
+  maxFails: 1,
+  failTimeoutMs: 10_000,
+  maxConns: 0,
+  backup: false,
+  down: false,
+  route: undefined,
+};
 
 /** A peer and how it fares. */
 export class Peer {
   readonly conf: PeerConf;
-  currentWeight = 0;
-  effectiveWeight: number;
-  connections = 0;
-  fails = 0;
-  /** ms of `performance.now()`: of the last failure, and of the last look at it since. */
-  accessedAt = Number.NEGATIVE_INFINITY;
-  checkedAt = Number.NEGATIVE_INFINITY;
+  readonly state: PeerState;
+  /** "127.0.0.1:8080" */
+  readonly name: string;
+  #sid: string | undefined;
 
-  constructor(conf: PeerConf) {
+  constructor(conf: PeerConf, name: string, state: PeerState) {
     this.conf = conf;
-    this.effectiveWeight = conf.weight;
+    this.name = name;
+    this.state = state;
+    this.#sid = conf.route;
+  }
+
+  /** What a client that is bound to it is given. */
+  get sid(): string {
+    this.#sid ??= createHash("md5").update(this.name, "latin1").digest("hex");
+    return this.#sid;
   }
 
   /** May a request be given to it now? */
   isUsable(now: number): boolean {
-    const { down, maxFails, failTimeoutMs, maxConns } = this.conf;
-    if (down || (maxConns > 0 && this.connections >= maxConns)) return false;
-    return maxFails === 0 || this.fails < maxFails || now - this.checkedAt > failTimeoutMs;
+    return this.conf.down === false && this.isUsableIfBound(now);
+  }
+
+  /** … to whom it is bound? A server that is drained still serves those. */
+  isUsableIfBound(now: number): boolean {
+    const { down, maxFails, failTimeoutMs } = this.conf;
+    if (down === true || this.state.unhealthy !== 0 || this.isFull) return false;
+    return maxFails === 0 || this.state.fails < maxFails || now - this.state.checkedAt > failTimeoutMs;
+  }
+
+  get isFull(): boolean {
+    const { maxConns } = this.conf;
+    return maxConns > 0 && this.state.connections >= maxConns;
   }
 }
 
-/** Who is next of some peers. `tried`: not again for the same request. */
-export type Choose = (peers: readonly Peer[], tried: ReadonlySet<Peer>, now: number) => Peer | undefined;
+/** Why a peer is given back. "next": it answered, but another one is asked. */
+export type Ending = "ok" | "failed" | "next";
 
-/** Each in turn, as often as its weight says, spread evenly. */
-export const roundRobin: Choose = (peers, tried, now) => {
-  let best: Peer | undefined;
-  let total = 0;
-  for (const peer of peers) {
-    if (tried.has(peer) || !peer.isUsable(now)) continue;
-    peer.currentWeight += peer.effectiveWeight;
-    total += peer.effectiveWeight;
-    if (peer.effectiveWeight < peer.conf.weight) peer.effectiveWeight++;
-    if (best === undefined || peer.currentWeight > best.currentWeight) best = peer;
-  }
-  if (best === undefined) return undefined;
-  best.currentWeight -= total;
-  if (now - best.checkedAt > best.conf.failTimeoutMs) best.checkedAt = now;
-  return best;
-};
+/** A request's way through the peers. */
+export interface Selection {
+  readonly tried: Set<Peer>;
+  /** Whom `sticky` has bound it to. */
+  sid: string | undefined;
+  isBackup: boolean;
+  readonly pick: ReturnType<Balancer["begin"]>;
+}
 
-/** All peers of an upstream. */
+export interface PeersOptions {
+  readonly balancer?: Balancer;
+  /** Runs what looks at, and changes, the peers' state while no other process does. */
+  readonly locked?: <T>(work: () => T) => T;
+}
+
+const plainly = <T>(work: () => T): T => work();
+
+/** All peers of an upstream. Times are ms of a clock that never steps. */
 export class Peers {
-  readonly primary: readonly Peer[];
-  readonly backup: readonly Peer[];
-  readonly #choose: Choose;
+  primary: readonly Peer[];
+  backup: readonly Peer[];
+  readonly #balancer: Balancer;
+  readonly #locked: <T>(work: () => T) => T;
 
-  constructor(confs: readonly PeerConf[], choose: Choose = roundRobin) {
-    const peers = confs.map((conf) => new Peer(conf));
-    this.primary = peers.filter(({ conf }) => !conf.backup);
-    this.backup = peers.filter(({ conf }) => conf.backup);
-    this.#choose = choose;
+  constructor(primary: readonly Peer[], backup: readonly Peer[], options: PeersOptions = {}) {
+    this.primary = primary;
+    this.backup = backup;
+    this.#balancer = options.balancer ?? roundRobin;
+    this.#locked = options.locked ?? plainly;
+  }
+
+  /** Peers with these confs, whose state is this process's own. */
+  static of(confs: readonly PeerConf[], nameOf: (conf: PeerConf) => string, options?: PeersOptions): Peers {
+    const peers = confs.map((conf) => new Peer(conf, nameOf(conf), new LocalState(conf.weight)));
+    return new Peers(
+      peers.filter(({ conf }) => !conf.backup),
+      peers.filter(({ conf }) => conf.backup),
+      options,
+    );
+  }
+
+  /** Nobody else could be asked: a single server is never given up. */
+  get #isSingle(): boolean {
+    return this.primary.length === 1 && this.backup.length === 0;
   }
 
   /** How often a request may be tried: once with each. */
-  get count(): number {
-    return this.primary.length + this.backup.length;
+  get tries(): number {
+    return [...this.primary, ...this.backup].filter(({ conf }) => conf.down === false).length;
+  }
+
+  begin(exchange: Exchange, sid?: string): Selection {
+    return { tried: new Set(), sid, isBackup: false, pick: this.#balancer.begin(exchange) };
   }
 
   /** Takes a peer for a request; give it back with `release`. undefined: there is none now. */
-  choose(tried: ReadonlySet<Peer>, now: number): Peer | undefined {
-    const found = this.#next(tried, now);
-    if (found !== undefined) found.connections++;
-    return found;
+  choose(selection: Selection, now: number): Peer | undefined {
+    return this.#locked(() => {
+      const found = this.#isSingle ? this.#single(selection, now) : this.#next(selection, now);
+      if (found === undefined) return undefined;
+      const { state, conf } = found;
+      selection.tried.add(found);
+      state.connections++;
+      if (now - state.checkedAt > conf.failTimeoutMs) state.checkedAt = now;
+      this.#balancer.taken?.(found, now);
+      return found;
+    });
   }
 
-  #next(tried: ReadonlySet<Peer>, now: number): Peer | undefined {
-    // A single server is never given up: there is nobody else to ask.
-    const [only] = this.primary;
-    if (this.count === 1 && only !== undefined) {
-      const { maxConns, down } = only.conf;
-      return tried.has(only) || down || (maxConns > 0 && only.connections >= maxConns) ? undefined : only;
+  #single({ sid }: Selection, now: number): Peer | undefined {
+    const only = this.primary[0]!;
+    if (sid !== undefined && only.sid === sid && only.isUsableIfBound(now)) return only;
+    return only.conf.down !== false || only.isFull || only.state.unhealthy !== 0 ? undefined : only;
+  }
+
+  #next(selection: Selection, now: number): Peer | undefined {
+    if (!selection.isBackup) {
+      const found = this.#pick(selection, this.primary, now);
+      if (found !== undefined || this.backup.length === 0) return found;
+      selection.isBackup = true;
     }
-    const found = this.#choose(this.primary, tried, now) ?? roundRobin(this.backup, tried, now);
-    if (found !== undefined) return found;
-    // All have failed: the next request finds them all worth a try again.
-    for (const peer of [...this.primary, ...this.backup]) peer.fails = 0;
-    return undefined;
+    return this.#pick(selection, this.backup, now);
   }
 
-  /** The request is over at this peer. "next": it answered, but not what was hoped for. */
-  release(peer: Peer, outcome: "ok" | "failed" | "next", now: number): void {
-    peer.connections--;
-    const { maxFails, weight } = peer.conf;
-    if (outcome === "failed" && this.count > 1) {
-      peer.fails++;
-      peer.accessedAt = now;
-      peer.checkedAt = now;
-      if (maxFails > 0) peer.effectiveWeight = Math.max(peer.effectiveWeight - Math.floor(weight / maxFails), 0);
-    } else if (outcome === "ok" && peer.accessedAt < peer.checkedAt) peer.fails = 0;
+  #pick({ sid, tried, pick }: Selection, peers: readonly Peer[], now: number): Peer | undefined {
+    const bound =
+      sid === undefined
+        ? undefined
+        : peers.find((peer) => peer.sid === sid && !tried.has(peer) && peer.isUsableIfBound(now));
+    if (bound !== undefined && this.#balancer.weighsBound !== true) return bound;
+    return pick(peers, { tried, now, bound });
+  }
+
+  /** The response's head has come, after `headerMs`. */
+  headed(peer: Peer, headerMs: number, now: number): void {
+    const { headed } = this.#balancer;
+    if (headed !== undefined) this.#locked(() => headed(peer, headerMs, now));
+  }
+
+  /** The request is over at this peer. Returns whether it is left alone for a while now. */
+  release(peer: Peer, ending: Ending, now: number, times?: Times): boolean {
+    return this.#locked(() => {
+      const { state, conf } = peer;
+      this.#balancer.released?.(peer, ending, times, now);
+      state.connections = Math.max(state.connections - 1, 0);
+      if (this.#isSingle) {
+        state.fails = 0;
+        return false;
+      }
+      if (ending !== "failed") {
+        if (state.accessedAt < state.checkedAt) state.fails = 0;
+        return false;
+      }
+      state.fails++;
+      state.accessedAt = now;
+      state.checkedAt = now;
+      if (conf.maxFails === 0) return false;
+      state.effectiveWeight = Math.max(state.effectiveWeight - Math.floor(conf.weight / conf.maxFails), 0);
+      return state.fails >= conf.maxFails;
+    });
   }
 }

@@ -1,16 +1,16 @@
 /** proxy_pass: from its URL to an upstream, and to the URI that is asked for there. */
 import { parseIpv4, parseIpv6 } from "../../base/address.ts";
-import { ConfigError } from "../../config/statement.ts";
+import { ConfigError, type Place } from "../../config/statement.ts";
 import type { Block } from "../build.ts";
 import type { LocationMatch } from "../core/http.ts";
 import { resolverDirectives, resolverOf } from "../core/resolver.ts";
 import type { Conf } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Compiling } from "../module.ts";
+import type { Compiling, Runtime } from "../module.ts";
 import { escapeUri } from "../path.ts";
 import type { Setup } from "../setup.ts";
 import type { UpstreamTarget } from "./attempts.ts";
-import { looseTarget, targetOf, upstreamAddresses, upstreamsOf } from "./groups.ts";
+import { implicitTargets, looseTarget, targetOf, upstreamAddresses, upstreamsOf } from "./groups.ts";
 import type { ProxyPass, proxyDirectives } from "./proxy_rows.ts";
 
 /** Where a request goes. */
@@ -82,9 +82,7 @@ export function destinations(
   const { authority, uri } = splitUrl(pass.text);
   const group = groups.get(authority.toLowerCase());
   const target =
-    group === undefined
-      ? looseTarget(authority, upstreamAddresses(authority, 80, pass.at))
-      : targetOf(group, authority, at.runtime);
+    group === undefined ? implicitTarget(authority, pass.at, at.runtime) : targetOf(group, authority, at.runtime);
   const match = matchOf(at.block);
   const prefix = match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : "";
   const facts = {
@@ -95,6 +93,18 @@ export function destinations(
   };
   const path = uri.startsWith("/") ? uri : `/${uri}`;
   return (exchange) => ({ ...facts, uri: uri === "" ? unchanged(exchange) : mapped(exchange, path, prefix) });
+}
+
+/** "localhost" and "localhost:80" are the same. */
+const implicitKey = (authority: string): string =>
+  (/:\d+$/.test(authority) || authority.startsWith("unix:") ? authority : `${authority}:80`).toLowerCase();
+
+function implicitTarget(authority: string, at: Place, runtime: Runtime): UpstreamTarget {
+  const all = implicitTargets(runtime);
+  const key = implicitKey(authority);
+  const target = all.get(key) ?? looseTarget(authority, upstreamAddresses(authority, 80, at));
+  all.set(key, target);
+  return target;
 }
 
 /** The request's own path and query: as they came, unless something has changed them. */
@@ -144,6 +154,8 @@ function byVariables(
     };
     const group = groups.get(authority.toLowerCase());
     if (group !== undefined) return { ...facts, target: targetOf(group, authority, at.runtime) };
+    const implicit = implicitTargets(at.runtime).get(implicitKey(authority));
+    if (implicit !== undefined) return { ...facts, target: implicit };
     const host = authority.replace(/:\d+$/, "");
     if (isAddress(host)) {
       const where = { file: "", line: 0 };

@@ -7,9 +7,9 @@ import type { Conf } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Compiling } from "../module.ts";
-import { normalizePath } from "../path.ts";
 import type { Jump } from "../pipeline.ts";
 import { redirectTarget } from "../redirect.ts";
+import { innerUri } from "../unsafe_uri.ts";
 import { type CookieChanges, changedCookie } from "./cookie_rules.ts";
 import { passFields } from "./proxied.ts";
 import type { Destination } from "./proxy_pass.ts";
@@ -24,6 +24,7 @@ export interface ReplyPlan {
   readonly locationPath: string | undefined;
   readonly cookies: CookieChanges | undefined;
   readonly intercepts: boolean;
+  readonly forcesRanges: boolean;
 }
 
 /** Held back unless `proxy_pass_header` says otherwise: what only we are told, and what we write ourselves. */
@@ -50,6 +51,7 @@ export function replyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compili
     locationPath: match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : undefined,
     cookies: cookies.domain.length + cookies.path.length + cookies.flags.length > 0 ? cookies : undefined,
     intercepts: conf.proxy_intercept_errors,
+    forcesRanges: conf.proxy_force_ranges,
   };
 }
 
@@ -79,7 +81,9 @@ export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Destinatio
   const reply: Reply = {
     head: { status: head.status, headers, ...(head.reason === "" ? {} : { reason: head.reason }) },
     body: emptyBody,
+    isJudged: plan.forcesRanges ? "conditions" : true,
   };
+  if (plan.forcesRanges) headers.set("Accept-Ranges", "bytes");
   if (plan.intercepts && head.status >= 300) reply.isPage = true;
   return reply;
 }
@@ -113,12 +117,11 @@ function redirectedInside(exchange: Exchange, head: ReceivedHead, target: string
     if (goAlong.includes(name.lower)) kept.push([name.raw, head.headers.values[i] ?? ""]);
   exchange.carriedFields = kept;
   if (target.startsWith("@")) return { to: "named", name: target.slice(1) };
-  const question = target.indexOf("?");
-  const uri = normalizePath(question < 0 ? target : target.slice(0, question));
-  if (uri === undefined || !uri.startsWith("/")) {
+  const found = innerUri(target);
+  if (found === undefined) {
     exchange.log("error", `unsafe URI "${target}" was detected`);
     return errorReply(404);
   }
   if (exchange.method !== "HEAD") exchange.method = "GET";
-  return { to: "uri", uri, args: question < 0 ? "" : target.slice(question + 1) };
+  return { to: "uri", uri: found.uri, args: found.args };
 }

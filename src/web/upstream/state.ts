@@ -98,9 +98,9 @@ export const upstreamFamilies: FamilyTable = {
     summary: "A cookie that the upstream's response sets.",
     get: (rest) => (exchange) => {
       for (const line of exchange.note<Headers>(headersKey)?.all("set-cookie") ?? []) {
-        const equals = line.indexOf("=");
-        if (line.slice(0, equals).trim().toLowerCase() === rest)
-          return (line.slice(equals + 1).split(";")[0] ?? "").trim();
+        if (line.slice(0, rest.length).toLowerCase() !== rest) continue;
+        const found = /^ *= *([^;]*)/.exec(line.slice(rest.length));
+        if (found !== null) return found[1];
       }
       return undefined;
     },
