@@ -34,6 +34,7 @@ export class BodyBuffer implements RequestBody, Source {
   #reject: ((failure: HttpFailure) => void) | undefined;
   // While it is streamed:
   #sink: Sink | undefined;
+  #pulled = false;
   #ended = false;
   #failure: string | undefined;
 
@@ -108,6 +109,8 @@ export class BodyBuffer implements RequestBody, Source {
     const sink = this.#sink;
     if (sink === undefined) {
       if (bytes.length > 0) this.#pieces.push(new Uint8Array(bytes));
+      // All of it came before anybody had asked for a piece.
+      if (last && !this.#pulled) this.whole = { kind: "bytes", bytes: Buffer.concat(this.#pieces) };
       this.#owner.pauseBody(true);
       return;
     }
@@ -118,6 +121,7 @@ export class BodyBuffer implements RequestBody, Source {
   }
 
   pull(to: Sink): void {
+    this.#pulled = true;
     if (this.#failure !== undefined) return to.fail(this.#failure);
     if (this.#pieces.length > 0 || this.#ended) {
       const bytes = Buffer.concat(this.#pieces);

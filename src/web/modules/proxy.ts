@@ -96,8 +96,13 @@ class ProxyPass {
     if (body === undefined) return this.#ask(exchange, to, undefined);
     // HTTP/1.0 knows no body whose length is not known (RFC 9112 6.1): that one is read first.
     const streams = !conf.proxy_request_buffering && (this.#request.version === 11 || exchange.request.bodyLength >= 0);
-    if (streams && conf.proxy_pass_request_body && conf.proxy_set_body === undefined)
-      return this.#askStreaming(exchange, to, body.stream(exchange.location.limits));
+    if (streams && conf.proxy_pass_request_body && conf.proxy_set_body === undefined) {
+      const source = body.stream(exchange.location.limits);
+      // What came together with the head is a body that is there.
+      return Promise.resolve().then(() =>
+        body.whole === undefined ? this.#askStreaming(exchange, to, source) : this.#ask(exchange, to, body.whole),
+      );
+    }
     return body.read(exchange.location.limits).then((whole) => this.#ask(exchange, to, whole));
   }
 

@@ -79,7 +79,14 @@ export interface AttemptOptions {
   onInterim(head: ReceivedHead): void;
 }
 
-type Outcome = UpstreamAnswer | { readonly status: number };
+type Outcome = UpstreamAnswer | NoAnswer;
+
+/** No peer has answered. */
+export interface NoAnswer {
+  /** What the client gets. */
+  readonly status: number;
+  readonly reason: "error" | "timeout" | "invalid_header";
+}
 
 export interface UpstreamAnswer {
   readonly head: ReceivedHead;
@@ -159,7 +166,7 @@ class Attempts {
     }
     const reason = kind === "timeout" ? "timeout" : kind === "invalid" ? "invalid_header" : "error";
     if (this.#left > 0 && this.#mayGoOn(reason, requestSent)) this.next();
-    else this.#end(kind === "timeout" ? 504 : 502);
+    else this.#end(kind === "timeout" ? 504 : 502, reason);
   }
 
   /** Is another try allowed? */
@@ -175,9 +182,9 @@ class Attempts {
   }
 
   /** No peer has answered. */
-  #end(status: number): void {
+  #end(status: number, reason: NoAnswer["reason"] = "error"): void {
     this.#exchange.onGone = undefined;
-    this.#resolve({ status });
+    this.#resolve({ status, reason });
   }
 
   /** The request cannot be sent to anybody. */

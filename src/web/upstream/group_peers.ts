@@ -7,11 +7,12 @@ import { sharedZone } from "../shared_zone.ts";
 import type { Method } from "./balance/balancer.ts";
 import { LocalState, type PeerState, sharedState, stateFields } from "./peer_state.ts";
 import { Peer, type PeerConf, Peers } from "./peers.ts";
-import { keepResolving, peerKey, type ResolvedServer } from "./resolving.ts";
+import { forget, remembered, rememberResolved } from "./remembered.ts";
+import { keepResolving, keyed, type ResolvedServer } from "./resolving.ts";
 import type { ServerConf } from "./server_row.ts";
 
-/** What a zone of upstreams is, as its owner says. */
-export const zoneKind = "upstream";
+/** What a zone of upstreams is, as its owner says. It stays over a reload: its keys say what belongs together. */
+export const zoneKind = "peers";
 
 export interface GroupConf {
   readonly name: string;
@@ -29,37 +30,36 @@ export class GroupPeers {
   readonly ready: Promise<unknown> | undefined;
   readonly #conf: GroupConf;
   readonly #zone: Zone<typeof stateFields> | undefined;
-  readonly #known = new Map<string, Peer>();
+  readonly #fixed: readonly Peer[];
+  readonly #resolved: Map<string, Peer>[] = [];
 
   constructor(conf: GroupConf, runtime: Runtime) {
     const { method, zone, servers, resolver } = conf;
     this.#conf = conf;
     if (zone !== undefined) this.#zone = sharedZone(runtime, { name: zone, kind: zoneKind, fields: stateFields });
-    const fixed = servers.flatMap((server) => server.peers).map((each) => this.#peer(each));
-    this.peers = new Peers(
-      fixed.filter((peer) => !peer.conf.backup),
-      fixed.filter((peer) => peer.conf.backup),
-      {
-        ...(method === undefined ? {} : { balancer: method.make() }),
-        ...(this.#zone === undefined ? {} : { locked: this.#zone.locked.bind(this.#zone) }),
-      },
-    );
+    const fixed = keyed(servers.flatMap((server) => server.peers));
+    this.#fixed = [...fixed].map(([key, each]) => this.#peer(key, each));
+    this.peers = new Peers([], [], {
+      ...(method === undefined ? {} : { balancer: method.make() }),
+      ...(this.#zone === undefined ? {} : { locked: this.#zone.locked.bind(this.#zone) }),
+    });
+    this.#update();
     const names = servers.flatMap(({ resolved }) => (resolved === undefined ? [] : [resolved]));
     if (names.length === 0 || resolver === undefined) return;
     this.ready = Promise.all(names.map((each) => this.#resolve(each, resolver, runtime)));
   }
 
-  #peer(conf: PeerConf): Peer {
-    return new Peer(conf, formatAddress(conf.address), this.#state(conf));
+  #peer(key: string, conf: PeerConf): Peer {
+    return new Peer(conf, formatAddress(conf.address), this.#state(key, conf));
   }
 
-  /** The zone's record of a peer; of a full zone, its own. */
-  #state(conf: PeerConf): PeerState {
+  /** The zone's record of a peer; where the zone is full, its own. */
+  #state(peerKey: string, conf: PeerConf): PeerState {
     const zone = this.#zone;
     if (zone === undefined) return new LocalState(conf.weight);
     return zone.locked(() => {
       const { table } = zone;
-      const key = `${this.#conf.name} ${peerKey(conf)}`;
+      const key = `${this.#conf.name} ${peerKey}`;
       const known = table.lookup(key);
       const node = known ?? table.insert(key, (old) => table.get(old, "connections") === 0);
       if (node === undefined) return new LocalState(conf.weight);
@@ -70,28 +70,35 @@ export class GroupPeers {
   }
 
   #resolve(server: ResolvedServer, resolver: Resolver, { log }: Runtime): Promise<void> {
-    let current: readonly string[] = [];
+    const known = new Map<string, Peer>();
+    this.#resolved.push(known);
+    const zone = this.#zone;
+    const group = this.#conf.name;
+    const take = (confs: ReadonlyMap<string, PeerConf>): void => {
+      for (const key of [...known.keys()]) if (!confs.has(key)) known.delete(key);
+      for (const [key, conf] of confs) if (!known.has(key)) known.set(key, this.#peer(key, conf));
+      this.#update();
+    };
+    // What the workers before us knew holds until there is an answer.
+    if (zone !== undefined) take(keyed(remembered(zone, group, server)));
     return keepResolving(server, {
       resolver,
       timeoutMs: this.#conf.resolverTimeoutMs,
       onError: (message) => log.log("error", message),
       onPeers: (confs) => {
-        const wanted = new Map(confs.map((conf) => [peerKey(conf), conf]));
-        const gone = current.filter((key) => !wanted.has(key));
-        current = [...wanted.keys()];
-        for (const key of gone) this.#known.delete(key);
-        for (const [key, conf] of wanted) if (!this.#known.has(key)) this.#known.set(key, this.#peer(conf));
-        this.#update();
+        if (zone !== undefined) {
+          forget(zone, group, server);
+          rememberResolved(zone, { group, server, confs });
+        }
+        take(keyed(confs));
       },
     });
   }
 
   /** Those that stay keep their places. */
   #update(): void {
-    const { servers, method } = this.#conf;
-    const isFixed = new Set(servers.flatMap((server) => server.peers));
-    const fixed = [...this.peers.primary, ...this.peers.backup].filter(({ conf }) => isFixed.has(conf));
-    const all = [...fixed, ...this.#known.values()];
+    const { method } = this.#conf;
+    const all = [...this.#fixed, ...this.#resolved.flatMap((known) => [...known.values()])];
     this.peers.primary = all.filter(({ conf }) => !conf.backup);
     this.peers.backup = method?.backup === false ? [] : all.filter(({ conf }) => conf.backup);
   }

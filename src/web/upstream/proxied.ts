@@ -81,7 +81,7 @@ const ownFields = new Set([
 
 /** The response's fields for the client. `hidden`: lower-case names that stay behind. */
 export function passFields(
-  head: ReceivedHead,
+  head: Pick<ReceivedHead, "headers">,
   hidden: ReadonlySet<string>,
   change: (lower: string, value: string) => string,
 ): Headers {

@@ -55,8 +55,11 @@ export function replyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compili
   };
 }
 
+/** What of an upstream's head is shown. */
+type ProxiedHead = Pick<ReceivedHead, "status" | "reason" | "headers">;
+
 /** The reply without its body, or where X-Accel-Redirect leads. */
-export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Destination, head: ReceivedHead): Reply | Jump {
+export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Destination, head: ProxiedHead): Reply | Jump {
   const obeys = (lower: string): string | undefined => (plan.ignored.has(lower) ? undefined : head.headers.get(lower));
   const rate = obeys("x-accel-limit-rate");
   if (rate !== undefined && /^\d+$/.test(rate)) exchange.rate = Number(rate);
@@ -111,7 +114,7 @@ const goAlong = [
   "content-language",
 ];
 
-function redirectedInside(exchange: Exchange, head: ReceivedHead, target: string): Reply | Jump {
+function redirectedInside(exchange: Exchange, head: ProxiedHead, target: string): Reply | Jump {
   const kept: [string, string][] = [];
   for (const [i, name] of head.headers.names.entries())
     if (goAlong.includes(name.lower)) kept.push([name.raw, head.headers.values[i] ?? ""]);

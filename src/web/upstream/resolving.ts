@@ -60,5 +60,17 @@ function peersOf({ conf, port, service }: ResolvedServer, addresses: readonly Se
 }
 
 /** Tells two peers of a group apart. */
-export const peerKey = ({ address, server, backup, weight }: PeerConf): string =>
+const peerKey = ({ address, server, backup, weight }: PeerConf): string =>
   `${backup ? "b" : "p"} ${formatAddress(address)} ${weight} ${server}`;
+
+/** Peers by keys of their own; the same one may be there more than once. */
+export function keyed(confs: readonly PeerConf[]): ReadonlyMap<string, PeerConf> {
+  const found = new Map<string, PeerConf>();
+  for (const conf of confs) {
+    const key = peerKey(conf);
+    let unique = key;
+    for (let n = 2; found.has(unique); n++) unique = `${key} #${n}`;
+    found.set(unique, conf);
+  }
+  return found;
+}
