@@ -84,26 +84,27 @@ export interface Server {
 }
 
 /** Walks a request through its server to a reply, with all jumps and error pages on the way. */
-export function respond(exchange: Exchange): Reply | Promise<Reply> {
-  if (exchange.isMalformed) {
-    exchange.log("info", "client sent invalid request while reading client request line");
-    return refuse(exchange, 400);
-  }
-  return follow(exchange, fromServer(exchange, 0));
+export const respond = (exchange: Exchange): Reply | Promise<Reply> => settle(exchange, walk(exchange));
+
+/** The first answer to a request; `settle` makes a reply of it. Apart, they spare each request of an application a promise. */
+export function walk(exchange: Exchange): Answer {
+  if (!exchange.isMalformed) return fromServer(exchange, 0);
+  exchange.log("info", "client sent invalid request while reading client request line");
+  return refuse(exchange, 400);
 }
 
 /** Asks only the content handler of the exchange's location, which has answered its parent before. */
 export function respondAgain(exchange: Exchange): Reply | Promise<Reply> {
-  return follow(exchange, answer(exchange, exchange.location.handlers.length - 1));
+  return settle(exchange, answer(exchange, exchange.location.handlers.length - 1));
 }
 
 /** Walks it to a reply from another place, as if a handler had led there. */
-export const lead = (exchange: Exchange, to: Jump): Reply | Promise<Reply> => follow(exchange, to);
+export const lead = (exchange: Exchange, to: Jump): Reply | Promise<Reply> => settle(exchange, to);
 
 /** What a client gets whose request cannot be answered: the page of a status, or what the configuration has in its place. */
 export function refuse(exchange: Exchange, status: number): Reply | Promise<Reply> {
   if (closing.has(status)) exchange.closes = true;
-  return follow(exchange, errorReply(status));
+  return settle(exchange, errorReply(status));
 }
 
 // Nobody knows where the next request would begin, or the client would only go on (RFC 9112 9.6).
@@ -161,10 +162,10 @@ export function answer(exchange: Exchange, from: number): Answer {
 }
 
 /** Jumps until there is a reply that stays. */
-function follow(exchange: Exchange, found: Answer): Reply | Promise<Reply> {
+export function settle(exchange: Exchange, found: Answer): Reply | Promise<Reply> {
   let now = found;
   for (;;) {
-    if (now instanceof Promise) return now.then((later) => follow(exchange, later));
+    if (now instanceof Promise) return now.then((later) => settle(exchange, later));
     if (now === undefined) throw new Error(`location "${exchange.location.name}" gave no answer`);
     if ("head" in now) {
       const instead = now.isPage === true ? exchange.location.errorPage?.(exchange, now) : undefined;
