@@ -11,6 +11,8 @@ import { type Given, UsageError } from "./options.ts";
 /** More workers than this are a decision that the user makes, not the number of cores. */
 const mostByDefault = 4;
 const mostWebWorkers = 16;
+/** Of a connection: closing one costs a client more than it saves. */
+const unlimited = 1_000_000_000;
 /** Of one web worker, where the limit of open files allows it. */
 const mostConnections = 16_384;
 
@@ -55,7 +57,8 @@ export function zeroConfiguration(
         line("request_parsing", "strict"),
         line("server_tokens", "off"),
         line("absolute_redirect", "off"),
-        line("keepalive_timeout", `${given.keepAlive}s`),
+        line("keepalive_requests", unlimited),
+      line("keepalive_timeout", `${given.keepAlive}s`),
         line("client_max_body_size", 0),
         line("client_body_buffer_size", "64k"),
         block("app", ["app"], appSettings(app, given, environment)),
