@@ -15,6 +15,8 @@ export interface Runtime {
   readonly webWorker: number;
   readonly timers: Timers;
   readonly log: ErrorLog;
+  /** Whom the process will run as when it has opened everything; undefined: it stays who it is. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
   /** Where `error_log_style` asks for another form than Nginx's. */
   readonly formatError: (level: ErrorLevel, message: string) => string;
   /** The Server field with our version. */

@@ -74,6 +74,7 @@ class WebWorker {
       webWorker: plan.webWorker,
       timers,
       log: this.#log,
+      user: plan.user,
       formatError,
       serverToken: `alicorn/${plan.version}`,
       counters,

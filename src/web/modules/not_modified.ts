@@ -19,7 +19,7 @@ export function preconditions(ifModifiedSince: IfModifiedSince): Filter {
   return ({ request, parent }, reply) => {
     if (parent !== undefined || (reply.isJudged ?? false) !== false) return;
     if (!isConditional(request.headers) || reply.head.status !== 200) return;
-    if (reply.body.kind === "stream" && !reply.head.headers.has("accept-ranges")) return;
+    if (reply.body.kind === "stream" && reply.isJudged !== false && !reply.head.headers.has("accept-ranges")) return;
     if (request.method !== "GET" && request.method !== "HEAD") return;
     const verdict = judge(request, reply.head.headers, ifModifiedSince);
     if (verdict === 304) replaceReply(reply, notModifiedReply(reply.head.headers));

@@ -1,9 +1,15 @@
 /** ngx_http_proxy_module: requests are passed to another HTTP server. */
 import { formatAddress } from "../../base/address.ts";
 import { parseSize } from "../../config/values.ts";
+import type { Headers } from "../../http/headers.ts";
 import { type Body, ownHeaders, type Reply, type Source } from "../../http/message.ts";
 import type { ConnectOptions } from "../../net/connect.ts";
 import { sourceOf } from "../body_change.ts";
+import { Cached } from "../cache/cached.ts";
+import type { Origin, OriginFailure, OriginHead, Wanted } from "../cache/origin.ts";
+import { cacheConf, checkCaches } from "../cache/rows.ts";
+import { etagOf, lastModifiedOf } from "../cache/state.ts";
+import { storesOf } from "../cache/stores.ts";
 import type { Conf } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
@@ -42,8 +48,12 @@ const hopFields = [
   "upgrade",
 ];
 
-function requestPlan(conf: Conf<typeof proxyDirectives>): RequestPlan & { readonly setsLength: boolean } {
-  const fields = conf.proxy_set_header;
+function requestPlan(
+  conf: Conf<typeof proxyDirectives>,
+  own: RequestPlan["fields"] = [],
+): RequestPlan & { readonly setsLength: boolean } {
+  const given = new Set(conf.proxy_set_header.map(({ name }) => name.toLowerCase()));
+  const fields = [...conf.proxy_set_header, ...own.filter(({ name }) => !given.has(name.toLowerCase()))];
   const set = new Set(fields.map(({ name }) => name.toLowerCase()));
   return {
     version: conf.proxy_http_version === "1.0" ? 10 : 11,
@@ -55,6 +65,18 @@ function requestPlan(conf: Conf<typeof proxyDirectives>): RequestPlan & { readon
   };
 }
 
+const empty = { value: () => "" };
+
+/** What a response that may be kept is asked for with: not the client's conditions and ranges, but the cache's. */
+const cacheFields: RequestPlan["fields"] = [
+  { name: "If-Modified-Since", value: { value: (exchange) => lastModifiedOf(exchange) ?? "" } },
+  { name: "If-None-Match", value: { value: (exchange) => etagOf(exchange) ?? "" } },
+  { name: "If-Unmodified-Since", value: empty },
+  { name: "If-Match", value: empty },
+  { name: "Range", value: empty },
+  { name: "If-Range", value: empty },
+];
+
 /** A request's body as it is sent. */
 interface Sent {
   readonly length: BodyLength;
@@ -62,7 +84,21 @@ interface Sent {
   readonly isUnbuffered: boolean;
 }
 
-class ProxyPass {
+/** What a request is sent with; its cache asks when it is its turn. */
+interface Prepared {
+  readonly to: Destination;
+  readonly sent: Sent;
+}
+
+const preparedKey = Symbol("proxy request");
+
+function preparedOf(exchange: Exchange): Prepared {
+  const found = exchange.note<Prepared>(preparedKey);
+  if (found === undefined) throw new Error("a request that was not prepared");
+  return found;
+}
+
+class ProxyPass implements Origin<UpstreamAnswer> {
   /** Tells it from other locations'. */
   readonly #number = ++lastNumber;
   readonly #conf: Conf<typeof proxyDirectives>;
@@ -72,6 +108,8 @@ class ProxyPass {
   ) => Destination | { readonly status: number } | Promise<Destination | { readonly status: number }>;
   readonly #request: ReturnType<typeof requestPlan>;
   readonly #reply: ReplyPlan;
+  readonly #cache: Cached<UpstreamAnswer> | undefined;
+  readonly #cacheRequest: ReturnType<typeof requestPlan>;
 
   constructor(conf: Conf<typeof proxyDirectives>, at: Compiling) {
     this.#conf = conf;
@@ -79,6 +117,10 @@ class ProxyPass {
     this.#find = destinations(conf, at);
     this.#request = requestPlan(conf);
     this.#reply = replyPlan(conf, at);
+    this.#cacheRequest = requestPlan(conf, cacheFields);
+    const stores = storesOf(at.runtime, conf.proxy_cache_path);
+    const options = { conf: cacheConf("proxy", conf), ignored: conf.proxy_ignore_headers, stores };
+    this.#cache = conf.proxy_cache === "off" ? undefined : new Cached(options, this);
   }
 
   readonly handle: Handler = (exchange) => {
@@ -87,7 +129,10 @@ class ProxyPass {
     return this.#withDestination(exchange, found);
   };
 
-  #withDestination(exchange: Exchange, to: Destination | { readonly status: number }): Promise<Reply | Jump> | Reply {
+  #withDestination(
+    exchange: Exchange,
+    to: Destination | { readonly status: number },
+  ): Promise<Reply | Jump> | Reply | Jump {
     if ("status" in to) return errorReply(to.status);
     exchange.setNote(destinationKey, to);
     const { body, main } = exchange;
@@ -106,34 +151,47 @@ class ProxyPass {
     return body.read(exchange.location.limits).then((whole) => this.#ask(exchange, to, whole));
   }
 
-  #ask(exchange: Exchange, to: Destination, body: BufferedBody | undefined): Promise<Reply | Jump> {
+  #ask(exchange: Exchange, to: Destination, body: BufferedBody | undefined): Promise<Reply | Jump> | Reply | Jump {
     const { proxy_set_body, proxy_pass_request_body } = this.#conf;
     if (proxy_set_body !== undefined) {
       const bytes = Buffer.from(proxy_set_body.value(exchange), "latin1");
-      return this.#attempt(exchange, to, { length: bytes.length, content: () => bytes, isUnbuffered: false });
+      return this.#respond(exchange, to, { length: bytes.length, content: () => bytes, isUnbuffered: false });
     }
     if (!proxy_pass_request_body || body === undefined)
-      return this.#attempt(exchange, to, { length: undefined, content: () => undefined, isUnbuffered: false });
+      return this.#respond(exchange, to, { length: undefined, content: () => undefined, isUnbuffered: false });
     const length = body.kind === "bytes" ? body.bytes.length : body.length;
     const content = () =>
       body.kind === "bytes"
         ? body.bytes
         : fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
-    return this.#attempt(exchange, to, { length, content, isUnbuffered: false });
+    return this.#respond(exchange, to, { length, content, isUnbuffered: false });
   }
 
   #askStreaming(exchange: Exchange, to: Destination, source: Source): Promise<Reply | Jump> {
     const body = new Untouched(source);
     const sent = { length: exchange.request.bodyLength, content: () => body, isUnbuffered: true };
-    return this.#attempt(exchange, to, sent).finally(() => body.drop("nobody wants it"));
+    return Promise.resolve(this.#respond(exchange, to, sent)).finally(() => body.drop("nobody wants it"));
   }
 
-  #attempt(exchange: Exchange, to: Destination, { length, content, isUnbuffered }: Sent): Promise<Reply | Jump> {
+  #respond(exchange: Exchange, to: Destination, sent: Sent): Promise<Reply | Jump> | Reply | Jump {
+    exchange.setNote(internalLength, sent.length);
+    exchange.setNote(preparedKey, { to, sent } satisfies Prepared);
+    if (this.#cache !== undefined) {
+      const found = this.#cache.handle(exchange);
+      return found instanceof Promise ? found.then((made) => withCookie(exchange, to, made)) : found;
+    }
+    return this.#attempt(exchange, to, sent, uncached).then((answer) => {
+      const made = "head" in answer ? this.pass(exchange, answer) : errorReply(answer.status);
+      return withCookie(exchange, to, made);
+    });
+  }
+
+  #attempt(exchange: Exchange, to: Destination, { length, content, isUnbuffered }: Sent, wanted: Wanted) {
     const conf = this.#conf;
-    exchange.setNote(internalLength, length);
-    const method = conf.proxy_method?.value(exchange) ?? exchange.method;
-    const written = this.#request.setsLength && content() === undefined ? undefined : length;
-    const head = proxiedHead(exchange, this.#request, { method, uri: to.uri, host: to.hostHeader }, written);
+    const method = wanted.method ?? conf.proxy_method?.value(exchange) ?? exchange.method;
+    const plan = wanted.forCache ? this.#cacheRequest : this.#request;
+    const written = plan.setsLength && content() === undefined ? undefined : length;
+    const head = proxiedHead(exchange, plan, { method, uri: to.uri, host: to.hostHeader }, written);
     const connect: ConnectOptions = {
       noDelay: true,
       keepAlive: conf.proxy_socket_keepalive,
@@ -157,15 +215,55 @@ class ProxyPass {
         },
       }),
       isUnbuffered,
-      ignoresAbort: conf.proxy_ignore_client_abort || conf.proxy_store !== false,
+      ignoresAbort: conf.proxy_ignore_client_abort || conf.proxy_store !== false || wanted.forCache,
       onInterim: (interim) => acceptedHints(exchange, interim, this.#reply.hidden),
     };
-    return attempt(exchange, options).then((answer) => {
-      const made = "head" in answer ? this.#answer(exchange, to, answer) : errorReply(answer.status);
-      const cookie = to.target.sticky === undefined ? undefined : stickyCookie(exchange);
-      if (cookie !== undefined && "head" in made) ownHeaders(made.head).add("Set-Cookie", cookie);
+    return attempt(exchange, options).then((answer) => ("head" in answer ? this.#metered(exchange, answer) : answer));
+  }
+
+  /** Its body counted, and no faster than it may be. */
+  #metered(exchange: Exchange, answer: UpstreamAnswer): UpstreamAnswer {
+    const { body, state, head } = answer;
+    const isUnbuffered = !this.#buffers(head.headers);
+    const rate = isUnbuffered ? 0 : rateOf(exchange, this.#conf.proxy_limit_rate);
+    if (body.kind !== "stream" && rate === 0) return { ...answer, isUnbuffered };
+    let source = sourceOf(body);
+    if (body.kind === "stream") source = counted(source, (bytes) => (state.length += bytes));
+    if (rate > 0) source = new Paced(source, rate);
+    return { ...answer, body: { kind: "stream", source }, isUnbuffered };
+  }
+
+  #buffers(headers: Headers): boolean {
+    const told = headers.get("x-accel-buffering")?.toLowerCase();
+    if (this.#reply.ignored.has("x-accel-buffering") || (told !== "yes" && told !== "no"))
+      return this.#conf.proxy_buffering;
+    return told === "yes";
+  }
+
+  // For the cache.
+
+  key(exchange: Exchange): string | undefined {
+    const to = destinationOf(exchange) ?? this.#find(exchange);
+    return to instanceof Promise || "status" in to ? undefined : `http://${to.hostHeader}${to.uri}`;
+  }
+
+  async ask(exchange: Exchange, wanted: Wanted): Promise<UpstreamAnswer | OriginFailure> {
+    const { to, sent } = preparedOf(exchange);
+    const answer = await this.#attempt(exchange, to, sent, wanted);
+    return "head" in answer ? answer : { failed: answer.reason, status: answer.status };
+  }
+
+  show(exchange: Exchange, head: OriginHead, body: Body, length: number): Reply | Jump {
+    const made = proxiedReply(exchange, this.#reply, preparedOf(exchange).to, head);
+    if ("to" in made) {
+      dropBody(body, "X-Accel-Redirect");
       return made;
-    });
+    }
+    made.body = body;
+    const said = exchange.method === "HEAD" ? head.headers.get("content-length") : undefined;
+    const shown = length >= 0 ? String(length) : said;
+    if (shown !== undefined && head.status !== 204) ownHeaders(made.head).add("Content-Length", shown);
+    return made;
   }
 
   #connectionKey({ target }: Destination, { bind, transparent }: ConnectOptions): string {
@@ -173,10 +271,11 @@ class ProxyPass {
     return target.kept?.local === true ? `${from} ${this.#number}` : from;
   }
 
-  #answer(exchange: Exchange, to: Destination, answer: UpstreamAnswer): Reply | Jump {
+  /** What the client gets of a response that no cache keeps. */
+  pass(exchange: Exchange, answer: UpstreamAnswer): Reply | Jump {
     const { head, body, tunnel, received } = answer;
     setUpstreamTrailers(exchange, () => received?.trailers);
-    const made = proxiedReply(exchange, this.#reply, to, head);
+    const made = proxiedReply(exchange, this.#reply, preparedOf(exchange).to, head);
     if ("to" in made) {
       dropBody(body, "X-Accel-Redirect");
       return made;
@@ -202,23 +301,16 @@ class ProxyPass {
     return made;
   }
 
-  #body(exchange: Exchange, { head, body, state }: UpstreamAnswer): Body {
+  #body(exchange: Exchange, { head, body, isUnbuffered }: UpstreamAnswer): Body {
     const conf = this.#conf;
-    const buffers =
-      this.#reply.ignored.has("x-accel-buffering") || !/^(yes|no)$/i.test(head.headers.get("x-accel-buffering") ?? "")
-        ? conf.proxy_buffering
-        : head.headers.get("x-accel-buffering")?.toLowerCase() === "yes";
-    const rate = buffers ? rateOf(exchange, conf.proxy_limit_rate) : 0;
     const store = head.status === 200 && conf.proxy_store !== false;
-    if (body.kind !== "stream" && rate === 0 && !store) return body;
+    if (body.kind !== "stream" && !store) return body;
     let source = sourceOf(body);
-    if (body.kind === "stream") source = counted(source, (bytes) => (state.length += bytes));
-    if (rate > 0) source = new Paced(source, rate);
     if (store) source = stored(source, this.#storeOptions(exchange, head));
     if (conf.proxy_ignore_client_abort || store) source = finishing(source);
-    if (buffers && body.kind === "stream") source = this.#readAhead(exchange, source);
+    if (isUnbuffered !== true && body.kind === "stream") source = this.#readAhead(exchange, source);
     // What is passed on as it comes goes at the upstream's pace, whatever `limit_rate` says.
-    if (!buffers) exchange.rate = 0;
+    if (isUnbuffered === true) exchange.rate = 0;
     return { kind: "stream", source };
   }
 
@@ -252,6 +344,15 @@ function rateOf(exchange: Exchange, rate: Template | undefined): number {
 
 let lastNumber = 0;
 
+const uncached: Wanted = { forCache: false, method: undefined };
+
+/** `sticky`: which peer the client is to ask again. */
+function withCookie(exchange: Exchange, { target }: Destination, made: Reply | Jump): Reply | Jump {
+  const cookie = target.sticky === undefined ? undefined : stickyCookie(exchange);
+  if (cookie !== undefined && "head" in made) ownHeaders(made.head).add("Set-Cookie", cookie);
+  return made;
+}
+
 const destinationOf = (exchange: Exchange): Destination | undefined => exchange.note<Destination>(destinationKey);
 
 export const proxyModule = defineModule({
@@ -283,8 +384,13 @@ export const proxyModule = defineModule({
       get: (exchange) => (exchange.note<BodyLength>(internalLength) === -1 ? "chunked" : undefined),
     },
   },
-  prepare: checkProxyPass,
+  prepare(http, setup) {
+    checkProxyPass(http, setup);
+    checkCaches("proxy", http);
+  },
   compile(conf, at) {
+    // All caches are looked after, used or not.
+    storesOf(at.runtime, conf.proxy_cache_path);
     if (conf.proxy_pass === undefined) return {};
     return { content: new ProxyPass(conf, at).handle, addsSlash: true };
   },

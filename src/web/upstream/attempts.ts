@@ -94,6 +94,8 @@ export interface UpstreamAnswer {
   /** Of a connection that has left HTTP. */
   readonly tunnel: Tunnel | undefined;
   readonly state: UpstreamState;
+  /** It is passed on as it comes (`proxy_buffering off`). */
+  readonly isUnbuffered?: boolean;
   /** undefined for a tunnel. */
   readonly received: ReceivedResponse | undefined;
 }

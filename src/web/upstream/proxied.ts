@@ -9,7 +9,7 @@ import type { Template } from "../template.ts";
 export interface RequestPlan {
   readonly version: 10 | 11;
   /** proxy_set_header, in order: a field with an empty value is not sent. */
-  readonly fields: readonly { readonly name: string; readonly value: Template }[];
+  readonly fields: readonly { readonly name: string; readonly value: Pick<Template, "value"> }[];
   /** Lower-case names of the client's fields that are not passed on: those set above, and the hop's own. */
   readonly hidden: ReadonlySet<string>;
   readonly passesFields: boolean;

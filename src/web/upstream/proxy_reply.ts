@@ -2,7 +2,6 @@
 import type { ReceivedHead } from "../../http/h1/client.ts";
 import { emptyBody, type Reply } from "../../http/message.ts";
 import { charsetOverride } from "../charset_override.ts";
-import type { LocationMatch } from "../core/http.ts";
 import type { Conf } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
@@ -12,7 +11,7 @@ import { redirectTarget } from "../redirect.ts";
 import { innerUri } from "../unsafe_uri.ts";
 import { type CookieChanges, changedCookie } from "./cookie_rules.ts";
 import { passFields } from "./proxied.ts";
-import type { Destination } from "./proxy_pass.ts";
+import { type Destination, namedMatchOf } from "./proxy_pass.ts";
 import type { proxyDirectives } from "./proxy_rows.ts";
 import { changedRedirect, type RedirectRule } from "./redirect_rules.ts";
 
@@ -42,7 +41,7 @@ const usuallyHidden = [
 export function replyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compiling): ReplyPlan {
   const hidden = new Set([...usuallyHidden, ...conf.proxy_hide_header.map((name) => name.toLowerCase())]);
   for (const name of conf.proxy_pass_header) hidden.delete(name.toLowerCase());
-  const match = block.own("location match") as LocationMatch | undefined;
+  const match = namedMatchOf(block);
   const cookies = { domain: conf.proxy_cookie_domain, path: conf.proxy_cookie_path, flags: conf.proxy_cookie_flags };
   return {
     hidden,

@@ -3,6 +3,7 @@
 import type { Place } from "../../config/statement.ts";
 import { ConfigError } from "../../config/statement.ts";
 import { parseSize } from "../../config/values.ts";
+import { cacheRows } from "../cache/rows.ts";
 import {
   accepted,
   choice,
@@ -183,6 +184,7 @@ const limitRate: Directive<Template | undefined> = {
 const socketMatter = "the system's own sizes hold";
 
 export const proxyDirectives = {
+  ...cacheRows("proxy"),
   proxy_pass: proxyPass,
   proxy_set_header: setHeader,
   proxy_set_body: template({
