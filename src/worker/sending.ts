@@ -62,7 +62,7 @@ export class Sending implements Sink {
     }
     this.#trailers = reply.trailers;
     this.ended =
-      (body.kind === "empty" && reply.tunnel === undefined) || !mayHaveBody(exchange.request.method, head.status);
+      reply.tunnel === undefined && (body.kind === "empty" || !mayHaveBody(exchange.request.method, head.status));
     if (reply.headWaits === true && body.kind === "stream" && !this.ended) this.#head = head;
     else engine.sendHead(stream, head, this.ended, httpDateNow());
     if (this.ended) {

@@ -47,6 +47,9 @@ const portOf = (authority: string): string =>
   authority.startsWith("unix:") ? "" : (/:(\d+)$/.exec(authority)?.[1] ?? "80");
 
 const matchOf = (block: Block): LocationMatch | undefined => block.own("location match") as LocationMatch | undefined;
+/** … of the location that an `if` or `limit_except` is in. */
+export const namedMatchOf = (block: Block): LocationMatch | undefined =>
+  block.isUnnamed && block.parent !== undefined ? namedMatchOf(block.parent) : matchOf(block);
 
 /** Checks every proxy_pass of a configuration. Throws ConfigError. */
 export function checkProxyPass(http: Block, _: Setup): void {
@@ -83,7 +86,7 @@ export function destinations(
   const group = groups.get(authority.toLowerCase());
   const target =
     group === undefined ? implicitTarget(authority, pass.at, at.runtime) : targetOf(group, authority, at.runtime);
-  const match = matchOf(at.block);
+  const match = namedMatchOf(at.block);
   const prefix = match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : "";
   const facts = {
     target,

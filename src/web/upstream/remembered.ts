@@ -7,8 +7,7 @@ import type { ResolvedServer } from "./resolving.ts";
 type GroupZone = Zone<typeof stateFields>;
 
 /** Keys of such records; behind it a number and the address as JSON. */
-const prefixOf = (group: string, { host, port, service = "" }: ResolvedServer): string =>
-  `=${group} ${host}:${port} ${service} `;
+const prefixOf = (group: string, { host, service = "" }: ResolvedServer): string => `=${group} ${host} ${service} `;
 
 /** Of a peer, what its server's own line does not say. */
 type Told = Pick<PeerConf, "address" | "weight" | "server" | "backup">;
@@ -45,13 +44,20 @@ export function forget(zone: GroupZone, group: string, server: ResolvedServer): 
   zone.locked(() => each(zone, prefixOf(group, server), (node) => zone.table.remove(node)));
 }
 
+/** The line may name another port now. */
+const here = ({ conf, port }: ResolvedServer, address: PeerConf["address"]): PeerConf => ({
+  ...conf,
+  address: address.kind === "tcp" ? { ...address, port } : address,
+});
+
 export function remembered(zone: GroupZone, group: string, server: ResolvedServer): PeerConf[] {
   const found: PeerConf[] = [];
   zone.locked(() =>
     each(zone, prefixOf(group, server), (_, rest) => {
       const told = JSON.parse(rest.slice(rest.indexOf(" ") + 1)) as Told;
       // A weight of the line's own stands above that of the name servers.
-      found.push({ ...server.conf, ...told, weight: server.conf.weight === 1 ? told.weight : server.conf.weight });
+      if (server.service === undefined) found.push(here(server, told.address));
+      else found.push({ ...server.conf, ...told, weight: server.conf.weight === 1 ? told.weight : server.conf.weight });
     }),
   );
   return found;
