@@ -2,8 +2,9 @@
 import { expect, test } from "bun:test";
 import { faultOf } from "../support/configuration.ts";
 import { NginxServer } from "../support/nginx_server.ts";
+import { until } from "../support/server.ts";
 import { fieldOf, testSite } from "../support/site.ts";
-import { Client } from "../support/socket.ts";
+import { ask, Client } from "../support/socket.ts";
 
 const site = testSite(
   `
@@ -120,18 +121,27 @@ test("all web workers count together", async () => {
       http {
         access_log off;
         limit_req_zone $server_name zone=all:1m rate=1r/m;
+        add_header X-Worker $pid always;
         server {
           listen 127.0.0.1:${port} reuseport;
           server_name all;
-          location / { limit_req zone=all burst=19 nodelay; try_files /none @ok; }
-          location @ok { return 200 $pid; }
+          location / { limit_req zone=all burst=19 nodelay; }
+          location /free { return 204; }
         }
       }`,
   );
-  const all = await Promise.all(Array.from({ length: 60 }, () => server.text()));
-  const pids = all.filter((text) => /^\d+$/.test(text));
-  expect(pids.length).toBe(20);
-  expect(new Set(pids).size).toBe(2);
+  const ask40 = (target: string): Promise<string[]> =>
+    Promise.all(
+      Array.from({ length: 40 }, () =>
+        ask(server.port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`),
+      ),
+    );
+  const workers = (responses: readonly string[]): number =>
+    new Set(responses.map((each) => fieldOf(each, "X-Worker"))).size;
+  await until(async () => workers(await ask40("/free")) === 2, "both web workers answer");
+  const responses = await ask40("/");
+  expect(workers(responses)).toBe(2);
+  expect(responses.filter((each) => each.startsWith("HTTP/1.1 503 ")).length).toBe(20);
 });
 
 test.each([
