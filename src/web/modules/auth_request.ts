@@ -48,8 +48,10 @@ function askLocation(uri: string, assignments: readonly Assignment[]): AccessHan
   return async (exchange) => {
     const { exchange: asked, reply: coming } = subrequest(exchange, uri, "");
     exchange.onGone = () => asked.onGone?.();
+    exchange.endsWithClient = true;
     const reply = await coming;
     exchange.onGone = undefined;
+    exchange.endsWithClient = false;
     dropBody(reply.body, "only its head counts");
     for (const { set, value } of assignments) set(exchange, value.value(asked));
     return verdictOf(exchange, reply);
