@@ -26,6 +26,7 @@ class FakeWorker implements Transport {
   readonly unsent = 0;
   readonly peerAddress = "";
   readonly peerPort = 0;
+  readonly localAddress = "";
 
   constructor(house: House, slot: number, threads: number) {
     this.slot = slot;

@@ -1,14 +1,17 @@
 import { expect, test } from "bun:test";
+import { countersOf } from "../../tests/support/counters.ts";
+import { bareLocation, bareServer } from "../../tests/support/exchange.ts";
 import { Timers } from "../base/timers.ts";
 import { H1Server } from "../http/h1/server.ts";
 import { Headers } from "../http/headers.ts";
 import { type Body, emptyBody, type Reply, type Sink } from "../http/message.ts";
 import type { Piece, Transport } from "../net/transport.ts";
-import type { Exchange } from "../web/exchange.ts";
-import type { Handler } from "../web/pipeline.ts";
-import type { Site } from "../web/site.ts";
-import { Connection } from "./connection.ts";
-import { defaultLimits, type Limits } from "./service.ts";
+import { Exchange } from "../web/exchange.ts";
+import type { ClientLimits } from "../web/limits.ts";
+import type { Handler, Location } from "../web/pipeline.ts";
+import { ConnectionClient } from "./client.ts";
+import { type Address, Connection } from "./connection.ts";
+import type { Service } from "./service.ts";
 
 /** A transport that the test holds both ends of. */
 class FakeTransport implements Transport {
@@ -21,6 +24,7 @@ class FakeTransport implements Transport {
   sendFile?: (fd: number, offset: number, length: number) => number;
   readonly peerAddress = "192.0.2.7";
   readonly peerPort = 4711;
+  readonly localAddress = "192.0.2.1";
   write(pieces: readonly Piece[]): boolean {
     for (const piece of pieces) {
       const text = typeof piece === "string" ? piece : Buffer.from(piece).toString("latin1");
@@ -53,37 +57,37 @@ function reply(body: Body, length?: number): Reply {
   return { head: { status: 200, headers }, body };
 }
 
-function make(handler: Handler = hello, limits: Partial<Limits> = {}) {
+function make(handler: Handler = hello, given: Partial<ClientLimits> = {}) {
   let now = 0;
   const log: string[] = [];
+  /** Of each request: what the access log sees. */
+  const logged: string[] = [];
   const transport = new FakeTransport();
-  const timers = new Timers(() => now);
-  const say = (message: string) => log.push(message);
-  const site = {
-    open: (request, ends, body) => ({
-      request,
-      ends,
-      body,
-      uri: request.path,
-      location: { name: "test", handlers: [handler], filters: [] },
-      startedAt: 0,
-      onGone: undefined,
-    }),
-  } as Pick<Site, "open"> as Site;
-  const connections = new Set<Connection>();
-  const connection = new Connection(
-    transport,
-    new H1Server(),
-    {
-      site,
-      timers,
-      log: { debug: say, info: say, warning: say, error: say },
-      access: undefined,
-      limits: { ...defaultLimits, ...limits },
-      connections,
-    },
-    { address: "127.0.0.1", port: "80" },
-  );
+  const location: Location = {
+    ...bareLocation,
+    handlers: [handler],
+    logs: [({ reply, method, closes }) => logged.push(`${method} ${reply?.head.status}${closes ? " close" : ""}`)],
+    errorLog: { wants: () => true, log: (level, message) => log.push(`${level}: ${message}`) },
+    limits: { ...bareLocation.limits, ...given },
+  };
+  const server = { ...bareServer, root: location };
+  const address: Address = {
+    defaultServer: server,
+    open: (request, client, body) => new Exchange({ request, client, body, server, startedAt: 0 }, request.path, ""),
+  };
+  const service: Service = {
+    timers: new Timers(() => now),
+    log: location.errorLog,
+    counters: countersOf(),
+    lane: 0,
+    maxConnections: 100,
+    connections: new Set(),
+    draining: false,
+  };
+  const { connections, timers, counters } = service;
+  const client = new ConnectionClient(transport, { address: "127.0.0.1", port: "80" }, 0, undefined);
+  counters.add(0, "active", 1);
+  const connection = new Connection(transport, new H1Server(), service, address, client);
   connections.add(connection);
   /** Lets `seconds` pass, a second at a time; `each` happens every second. */
   const pass = (seconds: number, each: () => void = () => {}) => {
@@ -98,7 +102,7 @@ function make(handler: Handler = hello, limits: Partial<Limits> = {}) {
     await Promise.resolve();
     await Promise.resolve();
   };
-  return { connection, connections, transport, log, pass, send };
+  return { connection, connections, counters, service, transport, log, logged, pass, send };
 }
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -126,6 +130,7 @@ test("keep-alive 0: one request per connection", async () => {
   const { transport, send } = make(hello, { keepAliveTimeoutMs: 0 });
   await send(get);
   expect(transport.sent).toContain("Connection: close\r\n");
+  await settled();
   expect(transport.state).toBe("ended");
 });
 
@@ -165,7 +170,9 @@ test("lingering has an end, however steadily the peer sends", async () => {
 });
 
 const readBody: Handler = (exchange: Exchange) =>
-  exchange.body?.read().then((body) => reply({ kind: "bytes", bytes: Buffer.from(`${body.kind}`) }));
+  exchange.body
+    ?.read(exchange.location.limits)
+    .then((body) => reply({ kind: "bytes", bytes: Buffer.from(`${body.kind}`) }));
 
 test("a body that stops is answered 408; one that goes on slowly is waited for", async () => {
   const { transport, pass, send, connection } = make(readBody);
@@ -206,10 +213,11 @@ test("a reader that is stuck is cut off; one that is slow is not", async () => {
 
 test("a client that pipelines and does not read gets one answer, and is not read from any more", async () => {
   let asked = 0;
-  const { transport, connection, send } = make((exchange) => {
+  const asking: Handler = (exchange) => {
     asked++;
     return hello(exchange);
-  });
+  };
+  const { transport, connection, send } = make(asking, { keepAliveRequests: 20_000 });
   transport.stuck = true;
   await send(get.repeat(10_000));
   expect(asked).toBe(1);
@@ -278,7 +286,8 @@ test("a broken response is cut, never ended as if it were complete", async () =>
   await settled();
   expect(transport.sent).not.toContain("0\r\n\r\n");
   expect(transport.state).not.toBe("open");
-  expect(log.join()).toContain("GET /: the response was cut off: the worker died");
+  expect(log.join()).toContain("error: *");
+  expect(log.join()).toContain("the response was cut off: the worker died, client: 192.0.2.7, server: ");
 });
 
 test("a bug in a handler is a 500 and a line with a stack in the log; the client sees none of it", async () => {
@@ -324,6 +333,7 @@ test("retiring closes an idle connection at once, a busy one after its response"
   expect(busy.transport.state).toBe("open");
   finish(reply(emptyBody, 0));
   await settled();
+  await settled();
   expect(busy.transport.sent).toContain("Connection: close\r\n");
   expect(busy.transport.state).toBe("ended");
 });
@@ -334,6 +344,7 @@ test("a half-closed client still gets its answer", async () => {
   await send(get);
   connection.onEnd();
   finish(reply(emptyBody, 0));
+  await settled();
   await settled();
   expect(transport.sent).toContain(" 200 OK");
   expect(transport.state).toBe("ended");
@@ -354,4 +365,79 @@ test("a client that goes in the middle of a file releases it once", async () => 
   };
   await send(get);
   expect(released).toBe(1);
+});
+
+test("what becomes of a request is logged: its status, and that its connection closes", async () => {
+  const { logged, send } = make(hello, { keepAliveRequests: 2 });
+  await send(get);
+  await send(get);
+  expect(logged).toEqual(["GET 200", "GET 200 close"]);
+  const refused = make();
+  await refused.send("GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n");
+  expect(refused.logged).toEqual([" 400 close"]);
+  const left = make(() => new Promise(() => {}));
+  await left.send(get);
+  left.connection.onClose();
+  expect(left.logged).toEqual(["GET 499"]);
+});
+
+test("a client that leaves in the middle of a response is logged with the response's status, once", async () => {
+  const body: Body = { kind: "stream", source: { pull() {}, cancel() {} } };
+  const { connection, logged, send } = make(() => reply(body));
+  await send(get);
+  connection.onClose();
+  expect(logged).toEqual(["GET 200"]);
+});
+
+test("what is open is counted: connections, heads that arrive, requests in progress", async () => {
+  let finish: (reply: Reply) => void = () => {};
+  const { connection, counters, send } = make(() => new Promise<Reply>((resolve) => (finish = resolve)));
+  const counts = () => (["active", "reading", "writing", "requests"] as const).map((name) => counters.total(name));
+  await send("GET /");
+  expect(counts()).toEqual([1, 1, 0, 0]);
+  await send(get.slice(5));
+  expect(counts()).toEqual([1, 0, 1, 1]);
+  finish(reply(emptyBody, 0));
+  await settled();
+  expect(counts()).toEqual([1, 0, 0, 1]);
+  await send("GET /");
+  connection.onClose();
+  expect(counts()).toEqual([0, 0, 0, 1]);
+});
+
+test("444 closes without an answer, and is logged", async () => {
+  const silence: Reply = { head: { status: 444, headers: new Headers() }, body: emptyBody };
+  const { connection, logged, transport, send } = make(() => silence);
+  await send(get);
+  expect([transport.sent, transport.state]).toEqual(["", "ended"]);
+  connection.onClose();
+  expect(logged).toEqual(["GET 444"]);
+});
+
+test("lingering_close: off closes at once, always waits even for a peer that is done", async () => {
+  const off = make(hello, { lingeringClose: "off" });
+  await off.send("BAD\r\n\r\n");
+  await settled();
+  expect(off.transport.state).toBe("ended");
+  const always = make(hello, { lingeringClose: "always", keepAliveTimeoutMs: 0 });
+  await always.send(get);
+  await settled();
+  expect(always.transport.state).toBe("shutdown");
+  always.connection.onEnd();
+  expect(always.transport.state).toBe("ended");
+});
+
+test("reset_timedout_connection: one that is too slow gets a reset in the place of a 408", async () => {
+  const { transport, pass, send } = make(hello, { resetTimedOut: true });
+  await send("GET / HTTP/1.1\r\n");
+  pass(62);
+  expect([transport.sent, transport.state]).toEqual(["", "aborted"]);
+});
+
+test("a process that is about to leave says with each response that it is the last", async () => {
+  const { service, transport, send } = make();
+  await send(get);
+  service.draining = true;
+  await send(get);
+  expect(transport.sent.match(/Connection: close/g)).toHaveLength(1);
 });

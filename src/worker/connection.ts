@@ -9,7 +9,7 @@ import { BodyBuffer, type BodyOwner } from "../web/body_buffer.ts";
 import { errorReply } from "../web/error_page.ts";
 import type { Client, Exchange, Wire } from "../web/exchange.ts";
 import type { ClientLimits } from "../web/limits.ts";
-import { refuse, respond } from "../web/pipeline.ts";
+import { type Jump, refuse, settle, walk } from "../web/pipeline.ts";
 import { dropBody } from "../web/reply.ts";
 import type { SiteAddress } from "../web/site.ts";
 import { mayFollow } from "./keep_alive.ts";
@@ -41,11 +41,14 @@ type Phase =
   | "lingering"
   | "closed";
 
+/** The servers behind the socket that the client has come to. */
+export type Address = Pick<SiteAddress, "defaultServer" | "open">;
+
 export class Connection implements TransportHandler, Timed, Flushable, SendingOwner, BodyOwner, Wire {
   readonly #transport: Transport;
   readonly #engine: ServerEngine;
   readonly #service: Service;
-  readonly #address: SiteAddress;
+  readonly #address: Address;
   readonly #client: Client;
   #phase: Phase = "new";
   #limits: ClientLimits;
@@ -69,7 +72,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   deadline = 0;
   tick = -1;
 
-  constructor(transport: Transport, engine: ServerEngine, service: Service, address: SiteAddress, client: Client) {
+  constructor(transport: Transport, engine: ServerEngine, service: Service, address: Address, client: Client) {
     this.#transport = transport;
     this.#engine = engine;
     this.#service = service;
@@ -198,16 +201,34 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     if (end) this.#enter("answering", 0);
     else this.#enter("body", this.#limits.bodyTimeoutMs);
     try {
-      const found = respond(exchange);
-      if (!(found instanceof Promise)) this.#reply(exchange, found);
+      const found = walk(exchange);
+      if (!(found instanceof Promise)) this.#settle(exchange, found);
       else
         found.then(
-          (later) => this.#replyLater(exchange, later),
+          (later) => this.#settleLater(exchange, later),
           (error) => this.#fail(exchange, error),
         );
     } catch (error) {
       this.#fail(exchange, error);
     }
+  }
+
+  #settleLater(exchange: Exchange, found: Reply | Jump | undefined): void {
+    try {
+      this.#settle(exchange, found);
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  #settle(exchange: Exchange, found: Reply | Jump | undefined): void {
+    const reply = settle(exchange, found);
+    if (!(reply instanceof Promise)) this.#reply(exchange, reply);
+    else
+      reply.then(
+        (later) => this.#replyLater(exchange, later),
+        (error) => this.#fail(exchange, error),
+      );
   }
 
   #open(stream: StreamId, head: RequestHead): Exchange {

@@ -46,7 +46,8 @@ export const bareLocation: Location = {
   facts: undefined,
 };
 
-const bareServer: Server = {
+/** A server without locations. */
+export const bareServer: Server = {
   name: "localhost",
   root: bareLocation,
   handlers: [],
