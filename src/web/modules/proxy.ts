@@ -27,7 +27,7 @@ import { type BodyLength, proxiedHead, type RequestPlan } from "../upstream/prox
 import { checkProxyPass, type Destination, destinations } from "../upstream/proxy_pass.ts";
 import { proxiedReply, type ReplyPlan, replyPlan } from "../upstream/proxy_reply.ts";
 import { nextPolicy, proxyDirectives } from "../upstream/proxy_rows.ts";
-import { counted, finishing, Paced, Untouched } from "../upstream/sources.ts";
+import { counted, finishing, Joined, Paced, Untouched } from "../upstream/sources.ts";
 import { setUpstreamTrailers } from "../upstream/state.ts";
 import { stickyCookie } from "../upstream/sticky.ts";
 import { type StoreOptions, stored } from "../upstream/store.ts";
@@ -168,7 +168,7 @@ class ProxyPass implements Origin<UpstreamAnswer> {
   }
 
   #askStreaming(exchange: Exchange, to: Destination, source: Source): Promise<Reply | Jump> {
-    const body = new Untouched(source);
+    const body = new Untouched(new Joined(source));
     const sent = { length: exchange.request.bodyLength, content: () => body, isUnbuffered: true };
     return Promise.resolve(this.#respond(exchange, to, sent)).finally(() => body.drop("nobody wants it"));
   }

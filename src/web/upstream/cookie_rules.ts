@@ -30,7 +30,9 @@ export const cookieRow = (attribute: "domain" | "path"): Directive<CookieRules> 
     const from: From = first.startsWith("~")
       ? regexWithVariables(first.slice(first.startsWith("~*") ? 2 : 1), caseless, parsing, at)
       : parsing.setup.template(attribute === "domain" && first.startsWith(".") ? first.slice(1) : first, at);
-    return [...before, { from, to: parsing.setup.template(second, at) }];
+    // The value's own dot stays.
+    const to = attribute === "domain" && !first.startsWith("~") && second.startsWith(".") ? second.slice(1) : second;
+    return [...before, { from, to: parsing.setup.template(to, at) }];
   },
 });
 
@@ -134,8 +136,8 @@ function replaced(exchange: Exchange, rules: CookieRules, value: string, isDomai
     }
     const wanted = from.value(exchange);
     if (isDomain) {
-      const bare = value.startsWith(".") ? value.slice(1) : value;
-      if (bare.toLowerCase() === wanted.toLowerCase()) return to.value(exchange);
+      const dot = value.startsWith(".") ? "." : "";
+      if (value.slice(dot.length).toLowerCase() === wanted.toLowerCase()) return dot + to.value(exchange);
     } else if (value.startsWith(wanted)) return to.value(exchange) + value.slice(wanted.length);
   }
   return undefined;

@@ -131,16 +131,6 @@ function byVariables(
   at: Compiling,
 ): (exchange: Exchange) => Found | Promise<Found> {
   const resolver = resolverOf(at.block.conf(resolverDirectives), at.runtime);
-  // Addresses that were named before keep their connections.
-  const known = new Map<string, UpstreamTarget>();
-  const remember = (key: string, make: () => UpstreamTarget): UpstreamTarget => {
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const made = make();
-    if (known.size >= 1000) known.clear();
-    known.set(key, made);
-    return made;
-  };
   return (exchange) => {
     const url = value(exchange);
     const text = /^http:\/\/(.*)$/is.exec(url)?.[1];
@@ -165,7 +155,7 @@ function byVariables(
       try {
         return {
           ...facts,
-          target: remember(authority, () => looseTarget(authority, upstreamAddresses(authority, 80, where))),
+          target: looseTarget(authority, upstreamAddresses(authority, 80, where)),
         };
       } catch (error) {
         exchange.log("error", (error as Error).message.replace(/ in :0$/, ""));
@@ -189,11 +179,8 @@ function byVariables(
       const addresses = found.addresses.map(
         ({ family, host: address }) => ({ kind: "tcp", family, host: address, port }) as const,
       );
-      const key = `${authority} ${addresses
-        .map((each) => each.host)
-        .sort()
-        .join(" ")}`;
-      return { ...facts, target: remember(key, () => looseTarget(authority, addresses)) };
+      // What was found out about a name's servers is forgotten with the request.
+      return { ...facts, target: looseTarget(authority, addresses) };
     });
   };
 }

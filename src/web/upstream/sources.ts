@@ -137,3 +137,73 @@ export class Untouched implements Source {
     if (!this.#touched) this.#source.cancel(reason);
   }
 }
+
+/** Pieces that come at the same moment are passed on as one: a client's small chunks become larger ones. */
+export class Joined implements Source, Sink {
+  readonly #source: Source;
+  #held: Uint8Array[] = [];
+  #last = false;
+  #failure: string | undefined;
+  #asked = false;
+  #waiting = false;
+  #to: Sink | undefined;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  pull(to: Sink): void {
+    this.#to = to;
+    if (this.#held.length > 0 || this.#last || this.#failure !== undefined) this.#soon();
+    else this.#ask();
+  }
+
+  #ask(): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#source.pull(this);
+  }
+
+  push(bytes: Uint8Array, last: boolean): void {
+    this.#asked = false;
+    // What it stands in may be written to again.
+    if (bytes.length > 0) this.#held.push(new Uint8Array(bytes));
+    this.#last = last;
+    this.#soon();
+  }
+
+  fail(reason: string): void {
+    this.#asked = false;
+    this.#failure = reason;
+    this.#soon();
+  }
+
+  /** At the end of what is happening now. */
+  #soon(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    queueMicrotask(() => {
+      this.#waiting = false;
+      // What has come meanwhile is at hand; else it is asked for in advance.
+      if (!this.#last && this.#failure === undefined && this.#to !== undefined) this.#ask();
+      if (!this.#waiting || this.#last) this.#give();
+    });
+  }
+
+  #give(): void {
+    const to = this.#to;
+    if (to === undefined) return;
+    const bytes = Buffer.concat(this.#held);
+    if (bytes.length === 0 && !this.#last && this.#failure === undefined) return;
+    this.#to = undefined;
+    this.#held = [];
+    if (bytes.length === 0 && this.#failure !== undefined) to.fail(this.#failure);
+    else to.push(bytes, this.#last);
+  }
+
+  cancel(reason: string): void {
+    this.#to = undefined;
+    this.#held = [];
+    this.#source.cancel(reason);
+  }
+}
