@@ -72,7 +72,7 @@ export function multipartBody(
   { size, type }: { readonly size: number; readonly type: string | undefined },
 ): { readonly body: Body; readonly length: number; readonly boundary: string } {
   // Nobody can place it in a file beforehand.
-  const boundary = crypto.randomUUID();
+  const boundary = crypto.randomUUID().replaceAll("-", "");
   const about = type === undefined ? "" : `Content-Type: ${type}\r\n`;
   const parts: Piece[] = [];
   let length = 0;

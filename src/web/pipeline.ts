@@ -11,6 +11,7 @@ import type { Exchange } from "./exchange.ts";
 import type { FileAccess } from "./file_access.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { RedirectConf } from "./redirect.ts";
+import { setStatus } from "./reply.ts";
 
 /**
  * Walk again from another place. "location": `exchange.uri` has changed, another location may be its own (`rewrite … last`).
@@ -177,7 +178,7 @@ export function settle(exchange: Exchange, found: Answer): Reply | Promise<Reply
 
 /** This is what the client gets: with the status that led to an error page, if one is shown. */
 function finished(exchange: Exchange, reply: Reply): Reply {
-  if (exchange.errorStatus !== 0 && reply.isPage !== true) reply.head.status = exchange.errorStatus;
+  if (exchange.errorStatus !== 0 && reply.isPage !== true) setStatus(reply.head, exchange.errorStatus);
   const { carriedFields } = exchange;
   if (carriedFields !== undefined) {
     const headers = ownHeaders(reply.head);
@@ -186,7 +187,7 @@ function finished(exchange: Exchange, reply: Reply): Reply {
     for (const [name] of added) headers.delete(name.toLowerCase());
     for (const [name, value] of added) headers.add(name, value);
   }
-  reply.head.status = wireStatus(reply.head.status);
+  setStatus(reply.head, wireStatus(reply.head.status));
   return reply;
 }
 

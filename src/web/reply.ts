@@ -1,6 +1,6 @@
 /** Replies of our own making, and what becomes of those that will not be sent. */
 import { Headers } from "../http/headers.ts";
-import { type Body, emptyBody, type Reply } from "../http/message.ts";
+import { type Body, emptyBody, type Reply, type ResponseHead } from "../http/message.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** Lets go of a body: HEAD, a reply that a filter replaced, a client that left. `reason`: for the source's owner. */
@@ -9,10 +9,17 @@ export function dropBody(body: Body, reason: string): void {
   else if (body.kind === "stream") body.source.cancel(reason);
 }
 
+/** Another status; a reason phrase that somebody chose for the old one goes with it. */
+export function setStatus(head: ResponseHead, status: number): void {
+  if (head.status === status) return;
+  head.status = status;
+  delete head.reason;
+}
+
 /** Makes a reply say something else. */
 export function replaceReply(reply: Reply, by: Reply): void {
   dropBody(reply.body, `replaced by ${by.head.status}`);
-  reply.head.status = by.head.status;
+  setStatus(reply.head, by.head.status);
   reply.head.headers = by.head.headers;
   reply.body = by.body;
 }

@@ -8,7 +8,7 @@ import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import { defineModule } from "../module.ts";
 import { type Filter, filter as filterAgain } from "../pipeline.ts";
-import { replaceReply } from "../reply.ts";
+import { replaceReply, setStatus } from "../reply.ts";
 
 /** `maxRanges`: how many parts a request may have; undefined: as many as are less work than the whole. */
 export function ranges(maxRanges: number | undefined): Filter {
@@ -54,7 +54,7 @@ function refuse(exchange: Exchange, reply: Reply, size: number): void {
 }
 
 function sendPart(reply: Reply, body: Exclude<Body, { kind: "empty" }>, part: ByteRange, size: number): void {
-  reply.head.status = 206;
+  setStatus(reply.head, 206);
   const headers = ownHeaders(reply.head);
   headers.set("Content-Length", String(lengthOf(part)));
   headers.set("Content-Range", contentRange(part, size));
@@ -63,7 +63,7 @@ function sendPart(reply: Reply, body: Exclude<Body, { kind: "empty" }>, part: By
 }
 
 function sendParts(reply: Reply, body: SliceableBody, parts: readonly ByteRange[], size: number): void {
-  reply.head.status = 206;
+  setStatus(reply.head, 206);
   const headers = ownHeaders(reply.head);
   const made = multipartBody(body, parts, { size, type: headers.get("content-type") });
   headers.set("Content-Length", String(made.length));
