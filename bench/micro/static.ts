@@ -10,11 +10,11 @@ import { errorReply } from "../../src/web/error_page.ts";
 import type { Exchange } from "../../src/web/exchange.ts";
 import { FileCache, standardLimits } from "../../src/web/file_cache.ts";
 import { fileSource } from "../../src/web/file_source.ts";
-import { staticFiles } from "../../src/web/modules/static.ts";
-import { staticFilters } from "../../src/web/order.ts";
+import { staticFiles } from "../../src/web/modules/files.ts";
 import { normalizePath } from "../../src/web/path.ts";
-import { answer, attach } from "../../src/web/pipeline.ts";
+import { filter, respond } from "../../src/web/pipeline.ts";
 import { dropBody } from "../../src/web/reply.ts";
+import { compiledSite } from "../../tests/support/configuration.ts";
 import { exchangeFor } from "../../tests/support/exchange.ts";
 
 const megabyte = 1024 * 1024;
@@ -61,20 +61,27 @@ function measure(name: string, calls: number, run: () => unknown): void {
   line(name, best / 1000, "µs");
 }
 
+/** As the zero-configuration mode serves it; `limits`: of what is kept. */
 function serving(limits = standardLimits) {
   const handler = staticFiles({ prefix: "/static/", root, cacheControl: "max-age=60", cache: new FileCache(limits) });
-  const location = { name: "/static/", handlers: [handler], filters: staticFilters };
-  const out = { push: () => {}, fail: () => {} };
+  const server = compiledSite(
+    `absolute_redirect off; server { listen 80; location /static/ { files ${root}; files_cache_control max-age=60; } }`,
+  );
   const prepare = (target: string, headers: Record<string, string>): Exchange => {
     const exchange = exchangeFor(target, { headers: { ...fields, ...headers }, at: 0 });
-    exchange.location = location;
+    server.find(exchange);
+    const location = { ...exchange.location, handlers: [handler] };
+    const find = (here: Exchange): undefined => {
+      here.location = location;
+    };
+    exchange.server = { ...server, find };
     return exchange;
   };
   /** The corridor from the Exchange to the Reply that the engine gets. */
   const serve = (exchange: Exchange): Reply => {
-    const reply = answer(exchange);
-    if (reply instanceof Promise || "jumpTo" in reply) throw new Error("a reply was expected");
-    attach(exchange, reply, out);
+    const reply = respond(exchange);
+    if (reply instanceof Promise) throw new Error("a reply was expected");
+    filter(exchange, reply);
     dropBody(reply.body, "bench");
     return reply;
   };

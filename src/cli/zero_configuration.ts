@@ -1,7 +1,7 @@
 /** The configuration that `alicorn APP` stands for. The zero-configuration mode has no other: `alicorn config` prints it. */
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Statement } from "../config/statement.ts";
@@ -47,7 +47,7 @@ export function zeroConfiguration(
     line("worker_shutdown_timeout", `${Math.max(given.gracefulTimeout * 1000, 1)}ms`),
     line("error_log", logFile(given.errorLog, "/dev/stderr"), nginxLevels[given.logLevel]),
     line("error_log_style", "gunicorn"),
-    given.pid === undefined ? undefined : line("pid", resolve(given.pid)),
+    given.pid === undefined ? undefined : line("pid", pidFile(given.pid)),
     block("events", [], [line("worker_connections", mostConnections)]),
     block(
       "http",
@@ -58,7 +58,7 @@ export function zeroConfiguration(
         line("server_tokens", "off"),
         line("absolute_redirect", "off"),
         line("keepalive_requests", unlimited),
-      line("keepalive_timeout", `${given.keepAlive}s`),
+        line("keepalive_timeout", `${given.keepAlive}s`),
         line("client_max_body_size", 0),
         line("client_body_buffer_size", "64k"),
         block("app", ["app"], appSettings(app, given, environment)),
@@ -121,10 +121,17 @@ function concurrency({ WEB_CONCURRENCY: given }: NodeJS.ProcessEnv): number | un
 
 function directory(path: string, flag: string): string {
   const full = resolve(path);
-  if (statSync(full, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new StartError(`${flag} ${path}: there is no such directory`);
+  if (!isDirectory(full)) throw new StartError(`${flag} ${path}: there is no such directory`);
   return full;
 }
+
+function pidFile(path: string): string {
+  const full = resolve(path);
+  if (!isDirectory(dirname(full))) throw new StartError(`--pid ${path}: its directory does not exist`);
+  return full;
+}
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** The application gets what is no file. */
 function locations(given: Given): Statement[] {

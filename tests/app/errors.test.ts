@@ -136,7 +136,7 @@ describe("options", () => {
     [["--python", "/nowhere/python", "good"], 1, /there is no Python at \/nowhere\/python/],
     [["--error-log", "/nowhere/log", "good"], 1, /--error-log \/nowhere\/log: cannot be opened/],
     [["--access-log", "/nowhere/log", "good"], 1, /--access-log \/nowhere\/log: cannot be opened/],
-    [["--pid", "/nowhere/pid", "good"], 1, /pid file.*\/nowhere\/pid/],
+    [["--pid", "/nowhere/pid", "good"], 1, /--pid \/nowhere\/pid: its directory does not exist/],
     [
       ["--bind", "unix:/nowhere/sock", "good"],
       1,
