@@ -99,7 +99,7 @@ class Caretaker {
     if (performance.now() - this.#tidiedAt < abandonedMs) return;
     this.#tidiedAt = performance.now();
     const directory = this.#store.temporaryDirectory;
-    for (const name of await readdir(directory)) {
+    for (const name of await readdir(directory).catch(() => [])) {
       if (isAlive(Number(name.split("-")[0]))) continue;
       await unlink(join(directory, name)).catch(() => undefined);
     }

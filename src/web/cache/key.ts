@@ -27,24 +27,26 @@ export function entryPath(directory: string, levels: readonly number[], hash: Ha
 
 /** Back from a file's name; undefined: it is not one of ours. */
 export function hashOfName(name: string): Hash | undefined {
-  return /^[0-9a-f]{32}$/.test(name) ? Buffer.from(name, "hex").latin1Slice() : undefined;
+  return /^[0-9a-f]{32}$/.test(name) ? Buffer.from(name, "hex").toString("latin1") : undefined;
 }
 
-/** Fields that are lists: white space in them, and empty elements, mean nothing. */
+/** Fields that are lists: white space in them, empty elements, and upper case mean nothing. */
 const lists = new Set(["accept-charset", "accept-encoding", "accept-language"]);
+
+const normalized = (lines: readonly string[]): string =>
+  lines
+    .join(",")
+    .toLowerCase()
+    .split(/[ ,]+/)
+    .filter((each) => each !== "")
+    .join(",");
 
 /** The hash of the request's fields that a response depends on: the name of its variant. `vary`: lower-case names with commas. */
 export function variantHash(main: Hash, family: string, vary: string, headers: Headers): Hash {
   let text = main + family;
   for (const name of vary.split(",")) {
     const lines = headers.all(name);
-    const value = lists.has(name)
-      ? lines
-          .join(",")
-          .split(/[ ,]+/)
-          .filter((each) => each !== "")
-          .join(",")
-      : lines.join(",");
+    const value = lists.has(name) ? normalized(lines) : lines.join(", ");
     // Present and empty is something else than absent.
     text += `${name}:${lines.length === 0 ? "" : `=${value}`}\r\n`;
   }

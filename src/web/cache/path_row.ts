@@ -22,6 +22,8 @@ export interface CachePath {
   readonly loader: Pace;
   readonly manager: Pace;
   readonly purger: Pace;
+  /** Where the configuration says so. */
+  readonly at: Place;
 }
 
 /** How much is done in one go, how long that may take, and how long the pause is. */
@@ -81,6 +83,7 @@ export const cachePathRow: Directive<readonly CachePath[]> = {
       loader: paceOf(values, "loader"),
       manager: paceOf(values, "manager"),
       purger: paceOf(values, "purger"),
+      at,
     };
     return [...before, made];
   },

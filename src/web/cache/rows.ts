@@ -1,6 +1,8 @@
 /** The directives of a cache, under the prefix of the module that has one: `proxy_cache`, `proxy_cache_key` … */
+import { mkdirSync } from "node:fs";
 import { ConfigError, type Place } from "../../config/statement.ts";
 import { parseTime } from "../../config/values.ts";
+import { failureText } from "../../net/libc.ts";
 import type { Block } from "../build.ts";
 import {
   type Conf,
@@ -14,6 +16,7 @@ import {
   template,
   time,
 } from "../directive.ts";
+import { systemPath } from "../files.ts";
 import type { Template } from "../template.ts";
 import type { ValidRule } from "./freshness.ts";
 import { type CachePath, cachePathRow } from "./path_row.ts";
@@ -78,15 +81,15 @@ const wordSet = (
   args: [1, Number.POSITIVE_INFINITY],
   ...row,
   initial: new Set(row.initial),
-  parse(statement, before = new Set()) {
+  parse({ args, at }, before = new Set(), { setup }) {
     const all = new Set(before);
-    for (const word of statement.args) {
+    for (const word of args) {
       const known = words.find((each) => each.toLowerCase() === word.toLowerCase());
-      if (known === undefined) throw new ConfigError(`invalid value "${word}"`, statement.at);
-      if (all.has(known)) throw new ConfigError(`duplicate value "${word}"`, statement.at);
+      if (known === undefined) throw new ConfigError(`invalid value "${word}"`, at);
+      if (all.has(known)) setup.warn(`duplicate value "${word}"`, at);
       all.add(known);
     }
-    return all;
+    return all.has("off") ? new Set() : all;
   },
 });
 
@@ -192,9 +195,10 @@ export function cacheConf(prefix: string, conf: Conf<Directives>): CacheConf {
   return Object.fromEntries(plain) as CacheConf;
 }
 
-/** Checks that each cache that is named exists. Throws ConfigError. */
+/** Makes the caches' directories, and checks that each cache that is named exists. Throws ConfigError. */
 export function checkCaches(prefix: string, http: Block): void {
   const known = (http.own(`${prefix}_cache_path`) as readonly CachePath[] | undefined) ?? [];
+  for (const { path, at } of known) makeDirectory(path, at);
   const walk = (block: Block): void => {
     const chosen = block.own(`${prefix}_cache`) as CacheChoice | undefined;
     if (chosen !== undefined && chosen !== "off") {
@@ -205,4 +209,12 @@ export function checkCaches(prefix: string, http: Block): void {
     for (const child of block.children) walk(child);
   };
   walk(http);
+}
+
+function makeDirectory(path: string, at: Place): void {
+  try {
+    mkdirSync(systemPath(path), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new ConfigError(`mkdir() "${path}" failed (${failureText(error)})`, at);
+  }
 }

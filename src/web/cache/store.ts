@@ -7,6 +7,7 @@ import {
   openSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -24,7 +25,7 @@ import type { CachePath } from "./path_row.ts";
 import { Records, type Removed } from "./records.ts";
 import { Waiting } from "./waiting.ts";
 
-/** How often the order of what is kept learns that an entry is in use, ms. */
+/** How long what is in memory is used without a look at its file, ms. */
 const confirmMs = 1000;
 
 /** A stored response, as long as somebody holds it. Who gets one calls `drop` when done. */
@@ -92,7 +93,18 @@ export class CacheStore {
     this.records = new Records(runtime, conf.name, conf.kind);
     this.waiting = new Waiting(this.records);
     this.#log = runtime.log;
-    makeDirectories(conf.path, this.temporaryDirectory, runtime);
+    this.#settle(runtime);
+  }
+
+  /** The directories, for the user that the web workers run as. */
+  #settle({ user, log }: Runtime): void {
+    try {
+      mkdirSync(systemPath(this.temporaryDirectory), { recursive: true, mode: 0o700 });
+      if (user === undefined) return;
+      for (const each of [this.conf.path, this.temporaryDirectory]) chownSync(systemPath(each), user.uid, user.gid);
+    } catch (error) {
+      log.log("crit", `cache "${this.conf.path}": ${messageOf(error)}`);
+    }
   }
 
   get temporaryDirectory(): string {
@@ -108,15 +120,25 @@ export class CacheStore {
     const kept = this.#kept.get(hash);
     if (kept !== undefined) {
       if (kept.version === version && kept.head.key === key) {
-        const now = performance.now();
-        if (now - kept.checkedAt > confirmMs) processFileCache.confirm(kept, now);
-        return kept.hold();
+        if (this.#isThere(kept)) return kept.hold();
+        this.records.lost(hash, version);
+        processFileCache.drop(kept);
+        return undefined;
       }
       processFileCache.drop(kept);
     }
     const found = this.#openFile(hash, key);
     if (found instanceof Promise) return found.then((later) => this.#opened(hash, version, later));
     return this.#opened(hash, version, found);
+  }
+
+  /** Operators remove files, too: now and then one looks. */
+  #isThere(kept: Entry): boolean {
+    const now = performance.now();
+    if (now - kept.checkedAt <= confirmMs) return true;
+    if (statSync(systemPath(this.pathOf(kept.hash)), { throwIfNoEntry: false }) === undefined) return false;
+    processFileCache.confirm(kept, now);
+    return true;
   }
 
   #openFile(hash: Hash, key: string): ReturnType<typeof openEntry> {
@@ -201,7 +223,7 @@ export class CacheStore {
   temporary(): { readonly fd: number; readonly path: string } {
     lastTemporary++;
     const path = join(this.temporaryDirectory, `${process.pid}-${lastTemporary}`);
-    return { fd: openSync(systemPath(path), "wx+", 0o600), path };
+    return { fd: inDirectory(path, () => openSync(systemPath(path), "wx+", 0o600)), path };
   }
 
   /** Gives up an entry in the making. */
@@ -212,13 +234,7 @@ export class CacheStore {
   /** The file is whole: from now on it is the entry. Throws a system's error. */
   publish(hash: Hash, temporary: string, size: number): number {
     const path = this.pathOf(hash);
-    try {
-      renameSync(systemPath(temporary), systemPath(path));
-    } catch (error) {
-      if ((error as { code?: string }).code !== "ENOENT") throw error;
-      mkdirSync(systemPath(dirname(path)), { recursive: true, mode: 0o700 });
-      renameSync(systemPath(temporary), systemPath(path));
-    }
+    inDirectory(path, () => renameSync(systemPath(temporary), systemPath(path)));
     const gone: Removed[] = [];
     const version = this.records.stored(hash, size, gone);
     this.discard(gone);
@@ -314,9 +330,13 @@ export function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
     written += writeSync(fd, bytes, written, bytes.length - written, offset + written);
 }
 
-/** The directories, for the user that the web workers run as. */
-function makeDirectories(path: string, temporary: string, { user }: Runtime): void {
-  mkdirSync(systemPath(temporary), { recursive: true, mode: 0o700 });
-  if (user === undefined) return;
-  for (const each of [path, temporary]) chownSync(systemPath(each), user.uid, user.gid);
+/** Does something that needs the directory of `path`, which is made if it is not there. */
+function inDirectory<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
+    mkdirSync(systemPath(dirname(path)), { recursive: true, mode: 0o700 });
+    return work();
+  }
 }
