@@ -5,12 +5,13 @@
  * (`proxy_bind`), be given up while it is connecting, and tell exactly what went wrong. The runtime reports a connected
  * socket as writable, a failed one as closed with the error.
  */
-import { dlopen, type Pointer, ptr, read } from "bun:ffi";
+import { type Pointer, ptr, read } from "bun:ffi";
 import { constants } from "node:os";
 import type { Socket, SocketHandler } from "bun";
 import type { Address } from "../base/address.ts";
 import { checked, closeFd, SystemError, socketName } from "./libc.ts";
 import { PlainTransport, plainEvents } from "./plain.ts";
+import { openLibc } from "./system_library.ts";
 import type { Transport, TransportHandler } from "./transport.ts";
 
 /** Where one can connect to. */
@@ -65,15 +66,7 @@ const signatures = {
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
-const libc = open();
-
-function open() {
-  try {
-    return dlopen("libc.so.6", signatures).symbols;
-  } catch {
-    return dlopen(`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, signatures).symbols;
-  }
-}
+const libc = openLibc(signatures);
 
 const family = { unix: 1, v4: 2, v6: 10 } as const;
 const sockStream = 1 | 0o2000000 | 0o4000; // SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK

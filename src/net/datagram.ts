@@ -1,7 +1,7 @@
 /** Datagrams to one place, sent at once or not at all: UDP and Unix sockets (the runtime knows no Unix datagrams). */
-import { dlopen } from "bun:ffi";
 import type { Address } from "../base/address.ts";
 import { checked, closeFd, SystemError, socketName } from "./libc.ts";
+import { openLibc } from "./system_library.ts";
 
 const signatures = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -9,15 +9,7 @@ const signatures = {
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
 } as const;
 
-const libc = open();
-
-function open() {
-  try {
-    return dlopen("libc.so.6", signatures).symbols;
-  } catch {
-    return dlopen(`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, signatures).symbols;
-  }
-}
+const libc = openLibc(signatures);
 
 const family = { unix: 1, v4: 2, v6: 10 } as const;
 const sockDatagram = 2 | 0o2000000 | 0o4000; // SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK

@@ -1,21 +1,14 @@
 /** Names of hosts by the system's own means (/etc/hosts, its DNS servers), for names in a configuration: it waits for the answer. */
-import { dlopen, type Pointer, read, toArrayBuffer } from "bun:ffi";
+import { type Pointer, read, toArrayBuffer } from "bun:ffi";
 import { ipv6Text } from "./dns_message.ts";
+import { openLibc } from "./system_library.ts";
 
 const signatures = {
   getaddrinfo: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   freeaddrinfo: { args: ["ptr"], returns: "void" },
 } as const;
 
-const libc = open();
-
-function open() {
-  try {
-    return dlopen("libc.so.6", signatures).symbols;
-  } catch {
-    return dlopen(`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, signatures).symbols;
-  }
-}
+const libc = openLibc(signatures);
 
 const family = { v4: 2, v6: 10 } as const;
 const sockStream = 1; // Otherwise every address comes once for each type of socket.

@@ -6,6 +6,7 @@ import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { constants } from "node:os";
 import { type Address, parseIpv4, parseIpv6 } from "../base/address.ts";
 import { unreachable } from "../base/unreachable.ts";
+import { openLibc } from "./system_library.ts";
 
 const signatures = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -32,16 +33,7 @@ const signatures = {
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
-const libc = open();
-
-// glibc's name, then musl's.
-function open() {
-  try {
-    return dlopen("libc.so.6", signatures).symbols;
-  } catch {
-    return dlopen(`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, signatures).symbols;
-  }
-}
+const libc = openLibc(signatures);
 
 export class SystemError extends Error {
   /** "EADDRINUSE" */

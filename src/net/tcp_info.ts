@@ -1,17 +1,10 @@
+import { openLibc } from "./system_library.ts";
+
 /** What the kernel knows about a TCP connection ($tcpinfo_rtt …). */
-import { dlopen } from "bun:ffi";
 
 const signatures = { getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" } } as const;
 
-const libc = open();
-
-function open() {
-  try {
-    return dlopen("libc.so.6", signatures).symbols;
-  } catch {
-    return dlopen(`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, signatures).symbols;
-  }
-}
+const libc = openLibc(signatures);
 
 export interface TcpInfo {
   /** Smoothed round-trip time and its variation, µs. */
