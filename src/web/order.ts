@@ -45,6 +45,7 @@ import { stubStatusModule } from "./modules/stub_status.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
 import { tryFilesModule } from "./modules/try_files.ts";
 import { upstreamModule } from "./modules/upstream.ts";
+import { upstreamHcModule } from "./modules/upstream_hc.ts";
 import { useridModule } from "./modules/userid.ts";
 
 export const modules: readonly Module<Directives>[] = [
@@ -72,6 +73,7 @@ export const modules: readonly Module<Directives>[] = [
   emptyGifModule,
   stubStatusModule,
   upstreamModule,
+  upstreamHcModule,
   proxyModule,
   // … and where nobody does: files.
   randomIndexModule,

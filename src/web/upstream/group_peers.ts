@@ -5,7 +5,7 @@ import type { Zone } from "../../shm/zone.ts";
 import type { Runtime } from "../module.ts";
 import { sharedZone } from "../shared_zone.ts";
 import type { Method } from "./balance/balancer.ts";
-import { LocalState, type PeerState, sharedState, stateFields } from "./peer_state.ts";
+import { hasPassed, LocalState, type PeerState, sharedState, stateFields } from "./peer_state.ts";
 import { Peer, type PeerConf, Peers } from "./peers.ts";
 import { forget, remembered, rememberResolved } from "./remembered.ts";
 import { keepResolving, keyed, type ResolvedServer } from "./resolving.ts";
@@ -32,10 +32,12 @@ export class GroupPeers {
   readonly #zone: Zone<typeof stateFields> | undefined;
   readonly #fixed: readonly Peer[];
   readonly #resolved: Map<string, Peer>[] = [];
+  readonly #isFirst: boolean;
 
   constructor(conf: GroupConf, runtime: Runtime) {
     const { method, zone, servers, resolver } = conf;
     this.#conf = conf;
+    this.#isFirst = runtime.webWorker === 0;
     if (zone !== undefined) this.#zone = sharedZone(runtime, { name: zone, kind: zoneKind, fields: stateFields });
     const fixed = keyed(servers.flatMap((server) => server.peers));
     this.#fixed = [...fixed].map(([key, each]) => this.#peer(key, each));
@@ -63,9 +65,11 @@ export class GroupPeers {
       const known = table.lookup(key);
       const node = known ?? table.insert(key, (old) => table.get(old, "connections") === 0);
       if (node === undefined) return new LocalState(conf.weight);
-      if (known === undefined) table.set(node, "effectiveWeight", conf.weight);
       table.touch(node);
-      return sharedState(table, node);
+      const state = sharedState(table, node);
+      if (known === undefined) state.effectiveWeight = conf.weight;
+      else if (this.#isFirst) begunAnew(state, conf.weight);
+      return state;
     });
   }
 
@@ -102,4 +106,12 @@ export class GroupPeers {
     this.peers.primary = all.filter(({ conf }) => !conf.backup);
     this.peers.backup = method?.backup === false ? [] : all.filter(({ conf }) => conf.backup);
   }
+}
+
+/** A reload forgives what was; who has been checked, and how many requests are under way, is still true. */
+function begunAnew(state: PeerState, weight: number): void {
+  state.fails = 0;
+  state.currentWeight = 0;
+  state.effectiveWeight = weight;
+  state.unhealthy &= hasPassed;
 }

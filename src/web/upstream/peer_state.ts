@@ -18,9 +18,12 @@ export interface PeerState {
   inflightMs: number;
   inflightSum: number;
   inflightAt: number;
-  /** health_check: 1 if it has failed. */
+  /** health_check: a bit for each check that it does not pass, and `hasPassed`. */
   unhealthy: number;
 }
+
+/** A bit of `unhealthy`: it has passed a check at some time. */
+export const hasPassed = 1 << 30;
 
 /** The same as a record of a zone. */
 export const stateFields = {

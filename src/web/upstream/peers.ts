@@ -4,7 +4,7 @@ import type { PeerAddress } from "../../net/connect.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Balancer, Times } from "./balance/balancer.ts";
 import { roundRobin } from "./balance/round_robin.ts";
-import { LocalState, type PeerState } from "./peer_state.ts";
+import { hasPassed, LocalState, type PeerState } from "./peer_state.ts";
 
 /** How a peer is configured (`server` in an `upstream`). */
 export interface PeerConf {
@@ -64,8 +64,13 @@ export class Peer {
   /** … to whom it is bound? A server that is drained still serves those. */
   isUsableIfBound(now: number): boolean {
     const { down, maxFails, failTimeoutMs } = this.conf;
-    if (down === true || this.state.unhealthy !== 0 || this.isFull) return false;
+    if (down === true || this.isUnwell || this.isFull) return false;
     return maxFails === 0 || this.state.fails < maxFails || now - this.state.checkedAt > failTimeoutMs;
+  }
+
+  /** A health check says so. */
+  get isUnwell(): boolean {
+    return (this.state.unhealthy & ~hasPassed) !== 0;
   }
 
   get isFull(): boolean {
@@ -149,7 +154,7 @@ export class Peers {
   #single({ sid }: Selection, now: number): Peer | undefined {
     const only = this.primary[0]!;
     if (sid !== undefined && only.sid === sid && only.isUsableIfBound(now)) return only;
-    return only.conf.down !== false || only.isFull || only.state.unhealthy !== 0 ? undefined : only;
+    return only.conf.down !== false || only.isFull || only.isUnwell ? undefined : only;
   }
 
   #next(selection: Selection, now: number): Peer | undefined {
