@@ -5,6 +5,7 @@ import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Jump } from "../pipeline.ts";
 import { dropBody } from "../reply.ts";
+import type { Template } from "../template.ts";
 import type { CacheOptions } from "./cached.ts";
 import { clonedFor } from "./clone.ts";
 import type { EntryHead } from "./entry.ts";
@@ -257,9 +258,7 @@ export class Visit<A extends OriginAnswer> {
     const exchange = this.#exchange;
     if (headers.has("x-accel-redirect") && !ignored.has("x-accel-redirect")) return undefined;
     if (conf.no_cache.some((each) => isTrue(each.value(exchange)))) return undefined;
-    const credentials = exchange.request.headers.get("authorization");
-    // A key that has them in it tells users apart.
-    const isAuthorized = credentials !== undefined && !this.#state.key.includes(credentials);
+    const isAuthorized = exchange.request.headers.has("authorization") && !tellsUsersApart(conf.cache_key);
     return freshness({ status, headers, isAuthorized, now: secondsNow() }, { ignored, valid: conf.cache_valid });
   }
 
@@ -322,6 +321,10 @@ export class Visit<A extends OriginAnswer> {
     return { kind: "stream", source: fill({ store: this.#store, hash, head, source: sourceOf(body), onEnd }) };
   }
 }
+
+/** Has everybody entries of their own under such a key? */
+const tellsUsersApart = (key: Template | undefined): boolean =>
+  /\$\{?(?:http_authorization|remote_user)\b/.test(key?.text ?? "");
 
 /** Is it a range whose beginning lies too far behind (`…_cache_max_range_offset`)? */
 function asksBehind({ request: { headers } }: Exchange, most: number | undefined): boolean {
