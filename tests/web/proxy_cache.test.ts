@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { isAlive, NginxServer, nginx } from "../support/nginx_server.ts";
 import { until } from "../support/server.ts";
+import { Client } from "../support/socket.ts";
 
 let answer: (request: Request) => Response | Promise<Response> = () => new Response("unused");
 /** Method and path of what the origin was asked. */
@@ -154,6 +155,18 @@ test("large contents are filled whatever the client does", async () => {
   expect((await get("/large")).text).toBe("x".repeat(large.length));
 });
 
+test("a client that does not read keeps nobody waiting", async () => {
+  const large = new Uint8Array(8_000_000).fill(121);
+  answer = () => cacheable(large);
+  using slow = await Client.open(server.port);
+  slow.socket.pause();
+  slow.send("GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  await until(async () => (await get("/slow")).cache === "HIT", "the entry");
+  slow.socket.resume();
+  const response = await slow.end();
+  expect(response.length - response.indexOf("\r\n\r\n") - 4).toBe(large.length);
+});
+
 test("what breaks off is not kept", async () => {
   raw = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhalf";
   await get("/raw/x").catch(() => undefined);
@@ -215,6 +228,21 @@ test("variants by Vary; a purge takes them all", async () => {
   expect((await get("/vary", {}, "PURGE")).status).toBe(204);
   expect((await get("/vary", {}, "PURGE")).status).toBe(404);
   for (const kind of ["a", "b"]) expect((await get("/vary", { "X-Kind": kind })).cache).toBe("MISS");
+});
+
+test("what the origin was asked for before a purge is not kept after it", async () => {
+  const held = deferred();
+  answer = async () => {
+    await held.promise;
+    return cacheable("before");
+  };
+  const first = get("/overtaken");
+  await until(() => asked.length === 1, "the origin is asked");
+  await get("/overtaken", {}, "PURGE");
+  held.resolve();
+  expect((await first).text).toBe("before");
+  answer = () => cacheable("after");
+  expect(await get("/overtaken")).toMatchObject({ cache: "MISS", text: "after" });
 });
 
 test("a purge of a key with an asterisk takes all that begin so", async () => {

@@ -4,6 +4,7 @@
  */
 import { opendir, readdir, stat, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { systemPath } from "../files.ts";
 import type { Runtime } from "../module.ts";
 import { keyOfFile } from "./entry_file.ts";
 import { type Hash, hashOfName } from "./key.ts";
@@ -83,7 +84,7 @@ class Caretaker {
     const stride = new Stride(conf.loader);
     for await (const { path, hash } of files(conf.path)) {
       await stride.step();
-      const found = await stat(path).catch(() => undefined);
+      const found = await stat(systemPath(path)).catch(() => undefined);
       if (found === undefined) continue;
       const gone: Removed[] = [];
       records.found(hash, found.size, gone);
@@ -99,9 +100,9 @@ class Caretaker {
     if (performance.now() - this.#tidiedAt < abandonedMs) return;
     this.#tidiedAt = performance.now();
     const directory = this.#store.temporaryDirectory;
-    for (const name of await readdir(directory).catch(() => [])) {
+    for (const name of await readdir(systemPath(directory)).catch(() => [])) {
       if (isAlive(Number(name.split("-")[0]))) continue;
-      await unlink(join(directory, name)).catch(() => undefined);
+      await unlink(systemPath(join(directory, name))).catch(() => undefined);
     }
   }
 
@@ -110,7 +111,7 @@ class Caretaker {
     const { conf, records } = this.#store;
     const { files: most, thresholdMs } = conf.manager;
     const since = performance.now();
-    const space = conf.minFreeBytes > 0 ? await statfs(conf.path) : undefined;
+    const space = conf.minFreeBytes > 0 ? await statfs(systemPath(conf.path)) : undefined;
     const isTight = space !== undefined && space.bavail * space.bsize <= conf.minFreeBytes;
     let count = 0;
     while (count < most && performance.now() - since < thresholdMs) {
@@ -134,7 +135,7 @@ function isAlive(pid: number): boolean {
 
 /** All entries' files, whatever the levels are. */
 async function* files(directory: string): AsyncGenerator<{ readonly path: string; readonly hash: Hash }> {
-  for await (const entry of await opendir(directory)) {
+  for await (const entry of await opendir(systemPath(directory))) {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) {
       if (/^[0-9a-f]{1,2}$/.test(entry.name)) yield* files(path);

@@ -7,12 +7,11 @@ import type { Sink, Source } from "../../http/message.ts";
 import { fileSource } from "../file_source.ts";
 import { SharedFile } from "../files.ts";
 import { bodyStartFor, type EntryHead, encodeEntry } from "./entry.ts";
-import type { Hash } from "./key.ts";
-import { type CacheStore, newId, writeAt } from "./store.ts";
+import { type CacheStore, newId, type Place, writeAt } from "./store.ts";
 
 export interface FillingOptions {
   readonly store: CacheStore;
-  readonly hash: Hash;
+  readonly place: Place;
   readonly head: EntryHead;
   readonly source: Source;
   /** Called once, before the client gets the last bytes: it is stored, or it will not be. */
@@ -21,11 +20,11 @@ export interface FillingOptions {
 
 /** Begins to fill an entry; the client's part is the source that comes back. */
 export function fill(options: FillingOptions): Source {
-  const { store, hash, source, onEnd } = options;
+  const { store, place, source, onEnd } = options;
   try {
     return new Filling(options, store.temporary());
   } catch (error) {
-    store.complain(hash, error);
+    store.complain(place.hash, error);
     onEnd();
     return source;
   }
@@ -101,8 +100,8 @@ class Filling implements Source, Sink {
 
   /** The disk is full, most likely. */
   #spoil(error: unknown): void {
-    const { store, hash, source } = this.#options;
-    store.complain(hash, error);
+    const { store, place, source } = this.#options;
+    store.complain(place.hash, error);
     store.abandon(this.#path);
     this.#state = "spoilt";
     this.#options.onEnd();
@@ -119,15 +118,15 @@ class Filling implements Source, Sink {
   }
 
   #publish(): void {
-    const { store, hash, head, onEnd } = this.#options;
+    const { store, place, head, onEnd } = this.#options;
     const shape = { bodyStart: this.#bodyStart, bodyLength: this.#written, bodyCrc: this.#crc, id: newId() };
     try {
       const start = encodeEntry(head, shape);
       if (start === undefined) throw new Error("its head does not fit");
       writeAt(this.#file.fd, start, 0);
-      store.publish(hash, this.#path, this.#bodyStart + this.#written);
+      store.publish(place, this.#path, this.#bodyStart + this.#written);
     } catch (error) {
-      store.complain(hash, error);
+      store.complain(place.hash, error);
       store.abandon(this.#path);
     }
     onEnd();

@@ -25,6 +25,8 @@ const fields = {
   /** Whose lock it is; 0: nobody's. */
   lockPid: "u32",
   lockId: "u32",
+  /** How often it has been removed on demand: what was asked for before that must not come back. */
+  purges: "u32",
 } as const;
 
 /** The record of the cache itself; hashes are longer. */
@@ -195,11 +197,7 @@ export class Records {
     this.#zone.locked(() => {
       const table = this.#table;
       const node = table.lookup(hash);
-      if (node === undefined || table.get(node, "version") !== version) return;
-      const mine = this.#own();
-      table.set(mine, "size", Math.max(0, table.get(mine, "size") - table.get(node, "size")));
-      table.set(node, "size", 0);
-      table.set(node, "version", 0);
+      if (node !== undefined && table.get(node, "version") === version) this.#empty(node);
     });
   }
 
@@ -213,16 +211,34 @@ export class Records {
     });
   }
 
-  /** Was there such an entry? There is none any more. */
+  /** Was there such an entry? There is none any more, and what is on its way there is not let in. */
   remove(hash: Hash): boolean {
     return this.#zone.locked(() => {
-      const node = this.#table.lookup(hash);
+      const table = this.#table;
+      const node = table.lookup(hash);
       if (node === undefined) return false;
-      const gone: Removed[] = [];
-      this.#leave(node, gone);
-      const existed = gone[0]?.hadFile === true || this.#table.get(node, "error") !== 0;
-      this.#table.remove(node);
+      const existed = table.get(node, "version") !== 0 || table.get(node, "error") !== 0;
+      this.#empty(node);
+      table.set(node, "error", 0);
+      table.set(node, "lockPid", 0);
+      table.set(node, "purges", table.get(node, "purges") + 1);
       return existed;
+    });
+  }
+
+  #empty(node: Node): void {
+    const table = this.#table;
+    const mine = this.#own();
+    table.set(mine, "size", Math.max(0, table.get(mine, "size") - table.get(node, "size")));
+    table.set(node, "size", 0);
+    table.set(node, "version", 0);
+  }
+
+  /** How often the entry has been removed on demand. */
+  purgesOf(hash: Hash): number {
+    return this.#zone.locked(() => {
+      const node = this.#table.lookup(hash);
+      return node === undefined ? 0 : this.#table.get(node, "purges");
     });
   }
 

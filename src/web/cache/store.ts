@@ -79,6 +79,14 @@ export class Entry implements CacheEntry {
   }
 }
 
+/** Where a response is put. */
+export interface Place {
+  readonly hash: Hash;
+  /** The main entry's name, and how often that had been purged when the origin was asked. */
+  readonly main: Hash;
+  readonly purges: number;
+}
+
 let lastTemporary = 0;
 
 export class CacheStore {
@@ -231,9 +239,13 @@ export class CacheStore {
     this.#unlink(temporary);
   }
 
-  /** The file is whole: from now on it is the entry. Throws a system's error. */
-  publish(hash: Hash, temporary: string, size: number): number {
+  /** The file is whole: from now on it is the entry, unless that was purged meanwhile (then 0). Throws a system's error. */
+  publish({ hash, main, purges }: Place, temporary: string, size: number): number {
     const path = this.pathOf(hash);
+    if (this.records.purgesOf(main) !== purges) {
+      this.#unlink(temporary);
+      return 0;
+    }
     inDirectory(path, () => renameSync(systemPath(temporary), systemPath(path)));
     const gone: Removed[] = [];
     const version = this.records.stored(hash, size, gone);
@@ -242,7 +254,8 @@ export class CacheStore {
   }
 
   /** Stores a response whose content is there. What cannot be stored is not: the log says why. */
-  write(hash: Hash, head: EntryHead, content: Uint8Array): void {
+  write(place: Place, head: EntryHead, content: Uint8Array): void {
+    const { hash } = place;
     const shape: EntryShape = {
       bodyStart: bodyStartFor(head),
       bodyLength: content.length,
@@ -256,7 +269,7 @@ export class CacheStore {
       try {
         writeAt(fd, start, 0);
         writeAt(fd, content, start.length);
-        const version = this.publish(hash, path, start.length + content.length);
+        const version = this.publish(place, path, start.length + content.length);
         this.#remember(hash, version, { ...shape, head }, content);
       } catch (error) {
         this.#unlink(path);
@@ -277,12 +290,12 @@ export class CacheStore {
   }
 
   /** An entry gets another head: its content was found to be still good. Returns it, to be dropped. */
-  update(entry: Entry, head: EntryHead): Entry {
+  update(place: Place, entry: Entry, head: EntryHead): Entry {
     const { bodyStart, bodyLength, bodyCrc, id, body } = entry.open;
     const start = encodeEntry(head, { bodyStart, bodyLength, bodyCrc, id });
     const changed = new Entry(entry.hash, entry.version, { ...entry.open, head, body }, this.#forgotten).hold();
     if (start === undefined) {
-      if (body.kind !== "file") this.write(entry.hash, head, body.kind === "bytes" ? body.bytes : nothing);
+      if (body.kind !== "file") this.write(place, head, body.kind === "bytes" ? body.bytes : nothing);
       return changed;
     }
     try {

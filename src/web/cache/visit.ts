@@ -15,7 +15,7 @@ import { type Hash, keyHash, variantHash } from "./key.ts";
 import type { Origin, OriginAnswer, OriginFailure, OriginHead } from "./origin.ts";
 import type { Claim, Known, Removed } from "./records.ts";
 import { type CacheState, setCacheState } from "./state.ts";
-import type { CacheStore, Entry } from "./store.ts";
+import type { CacheStore, Entry, Place } from "./store.ts";
 import { entryHead, originHead, updatedFields } from "./stored_head.ts";
 
 type Found = Reply | Jump | Promise<Reply | Jump>;
@@ -46,6 +46,8 @@ export class Visit<A extends OriginAnswer> {
   /** Too old, but better than nothing. */
   #stale: Entry | undefined;
   #claim: Claim | undefined;
+  /** How often the entry had been purged when the origin was asked. */
+  #purges = 0;
   /** How long it may still wait for others, ms. */
   #patience: number;
 
@@ -197,6 +199,7 @@ export class Visit<A extends OriginAnswer> {
     const { conf } = options;
     const converts = this.#exchange.method === "HEAD" && conf.cache_convert_head;
     const forCache = mayKeep && !asksBehind(this.#exchange, conf.cache_max_range_offset);
+    if (forCache) this.#purges = this.#store.records.purgesOf(this.#main);
     const asked = origin.ask(this.#exchange, { forCache, method: converts ? "GET" : undefined });
     return asked
       .then((answer) => ("failed" in answer ? this.#failed(answer, forCache) : this.#answered(answer, forCache)))
@@ -269,7 +272,11 @@ export class Visit<A extends OriginAnswer> {
     // It may be shown now, but not again.
     if (fresh === undefined) return this.#showStale(entry, "REVALIDATED");
     const made = this.#head(head, fresh, entry.head.isHead);
-    const updated = this.#store.update(entry, { ...made, variant: entry.head.variant, family: entry.head.family });
+    const updated = this.#store.update(this.#place(entry.hash), entry, {
+      ...made,
+      variant: entry.head.variant,
+      family: entry.head.family,
+    });
     this.#release();
     const reply = this.#showStale(updated, "REVALIDATED");
     updated.drop();
@@ -304,9 +311,13 @@ export class Visit<A extends OriginAnswer> {
     return reply;
   }
 
+  #place(hash: Hash): Place {
+    return { hash, main: this.#main, purges: this.#purges };
+  }
+
   #fill(hash: Hash, head: EntryHead, body: Body): Body {
     if (body.kind === "stream" || body.kind === "file") return this.#stream(hash, head, body);
-    this.#store.write(hash, head, body.kind === "bytes" ? body.bytes : new Uint8Array(0));
+    this.#store.write(this.#place(hash), head, body.kind === "bytes" ? body.bytes : new Uint8Array(0));
     this.#release();
     return body;
   }
@@ -318,7 +329,10 @@ export class Visit<A extends OriginAnswer> {
       this.#claim = claim;
       this.#release();
     };
-    return { kind: "stream", source: fill({ store: this.#store, hash, head, source: sourceOf(body), onEnd }) };
+    return {
+      kind: "stream",
+      source: fill({ store: this.#store, place: this.#place(hash), head, source: sourceOf(body), onEnd }),
+    };
   }
 }
 
