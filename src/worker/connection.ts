@@ -1,9 +1,7 @@
 /** One client. The only place where a transport, an engine and a site know each other. */
-import type { Timed } from "../base/timers.ts";
-import { unreachable } from "../base/unreachable.ts";
 import type { EngineEvent, ProtocolError, ServerEngine, StreamId } from "../http/engine.ts";
 import { Headers } from "../http/headers.ts";
-import { HttpFailure, type Reply, type RequestHead, type ResponseHead, type Tunnel } from "../http/message.ts";
+import type { Reply, RequestHead, ResponseHead, Tunnel } from "../http/message.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
 import { BodyBuffer, type BodyOwner } from "../web/body_buffer.ts";
 import { errorReply } from "../web/error_page.ts";
@@ -12,7 +10,12 @@ import type { ClientLimits } from "../web/limits.ts";
 import { type Jump, refuse, settle, walk } from "../web/pipeline.ts";
 import { dropBody } from "../web/reply.ts";
 import type { SiteAddress } from "../web/site.ts";
+import { connectionClosed, headBegan, requestBegan, requestEnded } from "./accounting.ts";
+import { type EventTaker, takeEvents } from "./events.ts";
+import { failureStatus, requestTimeout, timedOut } from "./failures.ts";
 import { mayFollow } from "./keep_alive.ts";
+import { Line, type LineOwner } from "./line.ts";
+import type { Phase } from "./phase.ts";
 import { unknownHead } from "./refused.ts";
 import { Sending, type SendingOwner } from "./sending.ts";
 import type { Service } from "./service.ts";
@@ -23,33 +26,16 @@ const maxBuffered = 64 * 1024;
 /** Of a body that nobody wants this much is read to keep the connection; past it, closing is cheaper. */
 const maxDiscarded = 256 * 1024;
 
-/**
- * new, idle: before the first request, and between two · head: one has begun to arrive · body: a handler reads its body ·
- * answering: a handler works or waits · sending: the response is on its way · tunnel: the connection has left HTTP ·
- * discarding: the response has left, the body has not ended · lingering: all is said, the peer may still be sending
- * (RFC 9112 9.6) · closed
- */
-type Phase =
-  | "new"
-  | "idle"
-  | "head"
-  | "body"
-  | "answering"
-  | "sending"
-  | "tunnel"
-  | "discarding"
-  | "lingering"
-  | "closed";
-
 /** The servers behind the socket that the client has come to. */
 export type Address = Pick<SiteAddress, "defaultServer" | "open">;
 
-export class Connection implements TransportHandler, Timed, Flushable, SendingOwner, BodyOwner, Wire {
+export class Connection implements TransportHandler, EventTaker, LineOwner, Flushable, SendingOwner, BodyOwner, Wire {
   readonly #transport: Transport;
   readonly #engine: ServerEngine;
   readonly #service: Service;
   readonly #address: Address;
   readonly #client: Client;
+  readonly #line: Line;
   #phase: Phase = "new";
   #limits: ClientLimits;
   // The request in progress. HTTP/1 has one at a time: responses leave in the order of the requests (RFC 9112 9.3.2).
@@ -63,14 +49,9 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   #discarded = 0;
   #wasLogged = false;
   #flushing = false;
-  #paused = false;
   #bodyPaused = false;
   /** The next request had begun to arrive before the last one was answered. */
   #pipelined = false;
-  #unsentBefore = 0;
-  #lingerUntil = 0;
-  deadline = 0;
-  tick = -1;
 
   constructor(transport: Transport, engine: ServerEngine, service: Service, address: Address, client: Client) {
     this.#transport = transport;
@@ -79,7 +60,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#address = address;
     this.#client = client;
     this.#limits = address.defaultServer.root.limits;
-    service.timers.set(this, this.#limits.headerTimeoutMs);
+    this.#line = new Line(transport, service.timers, this);
+    this.#line.wait(this.#limits.headerTimeoutMs);
   }
 
   /** Nothing has been asked that is not answered. */
@@ -93,15 +75,10 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     if (this.idle) this.#transport.end();
   }
 
-  /** Ends it whatever it is doing. */
-  abort(): void {
-    this.#transport.abort();
-  }
-
   onBytes(bytes: Uint8Array): void {
     // A response that waits for its flush comes first: the engine may understand what follows it already.
     if (this.#sending?.ended === true) this.flush();
-    if (this.#phase === "lingering") this.#linger();
+    if (this.#phase === "lingering") this.#line.lingerOn();
     else if (this.#phase !== "closed") this.#takeAndFlush(this.#engine.receive(bytes));
   }
 
@@ -115,19 +92,16 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   onDrain(): void {
     if (this.#phase === "sending" || this.#phase === "tunnel") {
-      this.#service.timers.clear(this);
+      this.#line.drained();
       this.#sending?.pull();
     } else if (this.#phase === "idle") this.#next();
   }
 
   onClose(): void {
-    const { counters, lane, timers, connections } = this.#service;
     const exchange = this.#exchange;
-    if (this.#phase === "head" && exchange === undefined) counters.add(lane, "reading", -1);
+    connectionClosed(this.#service, this, this.#phase === "head" && exchange === undefined);
     this.#phase = "closed";
-    timers.remove(this);
-    connections.delete(this);
-    counters.add(lane, "active", -1);
+    this.#line.close();
     exchange?.onGone?.();
     this.#sending?.cancel("the client has gone");
     this.#tunnel?.sink.fail("the client has gone");
@@ -150,49 +124,15 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   #takeAll(events: readonly EngineEvent[]): void {
-    for (let i = 0; i < events.length; i++) {
-      const event = events[i]!;
-      // What is known to be no message by its end is answered as such, not as what its beginning looked like.
-      const last = events[events.length - 1]!;
-      if (event.type === "request" && last.type === "refused" && last.stream === event.stream) {
-        this.#refuse(event.stream, last.error, event.head);
-        break;
-      }
-      this.#take(event);
-    }
+    takeEvents(events, this);
     if (this.idle && this.#engine.headBegun) {
-      this.#service.counters.add(this.#service.lane, "reading", 1);
+      headBegan(this.#service);
       this.#enter("head", this.#address.defaultServer.root.limits.headerTimeoutMs);
     }
-    this.#setPaused(this.#bodyPaused || this.#engine.buffered > maxBuffered);
+    this.#line.setPaused(this.#bodyPaused || this.#engine.buffered > maxBuffered);
   }
 
-  #take(event: EngineEvent): void {
-    switch (event.type) {
-      case "request":
-        return this.#serve(event.stream, event.head, event.end);
-      case "data":
-        return this.#tunnel === undefined
-          ? this.#receiveBody(event.bytes, event.end)
-          : this.#tunnelled(event.bytes, event.end);
-      case "trailers":
-        return this.#receiveBody(nothing, true);
-      case "refused":
-        return this.#refuse(event.stream, event.error, event.head);
-      case "reset":
-        (this.#exchange ?? this.#unknown()).log("info", event.error.detail);
-        return this.#transport.abort();
-      case "writable":
-        return;
-      case "closed":
-        if (this.#exchange === undefined && this.#sending === undefined) this.#transport.end();
-        return;
-      default:
-        return unreachable(event);
-    }
-  }
-
-  #serve(stream: StreamId, head: RequestHead, end: boolean): void {
+  onRequest(stream: StreamId, head: RequestHead, end: boolean): void {
     this.#receiving = !end;
     this.#discarded = 0;
     this.#body = end ? undefined : new BodyBuffer(this);
@@ -222,20 +162,19 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   #settle(exchange: Exchange, found: Reply | Jump | undefined): void {
-    const reply = settle(exchange, found);
-    if (!(reply instanceof Promise)) this.#reply(exchange, reply);
-    else
-      reply.then(
-        (later) => this.#replyLater(exchange, later),
-        (error) => this.#fail(exchange, error),
-      );
+    this.#answer(exchange, settle(exchange, found));
+  }
+
+  #answer(exchange: Exchange, found: Reply | Promise<Reply>): void {
+    if (!(found instanceof Promise)) return this.#reply(exchange, found);
+    found.then(
+      (later) => this.#replyLater(exchange, later),
+      (error) => this.#fail(exchange, error),
+    );
   }
 
   #open(stream: StreamId, head: RequestHead): Exchange {
-    const { counters, lane } = this.#service;
-    counters.add(lane, "requests", 1);
-    counters.add(lane, "writing", 1);
-    if (this.#phase === "head") counters.add(lane, "reading", -1);
+    requestBegan(this.#service, this.#phase === "head");
     this.#client.requests++;
     this.#stream = stream;
     const exchange = this.#address.open(head, this.#client, this.#body, performance.now());
@@ -265,7 +204,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   pauseBody(paused: boolean): void {
     this.#bodyPaused = paused;
-    this.#setPaused(paused || this.#engine.buffered > maxBuffered);
+    this.#line.setPaused(paused || this.#engine.buffered > maxBuffered);
   }
 
   sendInterim(head: ResponseHead): void {
@@ -273,7 +212,12 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.onOutput();
   }
 
-  #receiveBody(bytes: Uint8Array, end: boolean): void {
+  onData(bytes: Uint8Array, end: boolean): void {
+    if (this.#tunnel !== undefined) {
+      // The other end asks for more when it has room.
+      this.#line.setPaused(true);
+      return this.#tunnel.sink.push(bytes, end);
+    }
     if (end) this.#receiving = false;
     this.#body?.push(bytes, end);
     if (this.#phase === "body") {
@@ -287,7 +231,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   /** A request that broke a rule is given to nobody; if only its body did, its handler hears of it. */
-  #refuse(stream: StreamId, { status, detail, rule }: ProtocolError, head: RequestHead | undefined): void {
+  onRefused(stream: StreamId, { status, detail, rule }: ProtocolError, head: RequestHead | undefined): void {
     // What follows has no meaning any more, but the peer may still be sending it.
     this.#receiving = true;
     if (this.#exchange !== undefined) {
@@ -297,26 +241,20 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     }
     const exchange = this.#open(stream, head ?? unknownHead);
     exchange.log("info", `${detail} (${rule})`);
-    const found = refuse(exchange, status);
-    if (found instanceof Promise)
-      found.then(
-        (later) => this.#replyLater(exchange, later),
-        (error) => this.#fail(exchange, error),
-      );
-    else this.#reply(exchange, found);
+    this.#answer(exchange, refuse(exchange, status));
+  }
+
+  onReset({ detail }: ProtocolError): void {
+    (this.#exchange ?? this.#unknown()).log("info", detail);
+    this.#transport.abort();
+  }
+
+  onFinished(): void {
+    if (this.#exchange === undefined && this.#sending === undefined) this.#transport.end();
   }
 
   #fail(exchange: Exchange, error: unknown): void {
-    let status = 500;
-    if (error instanceof HttpFailure) {
-      ({ status } = error);
-      exchange.log(status >= 500 || status === 413 ? "error" : "info", error.message);
-      // Part of the body is missing or unread: nobody knows where the next request would begin.
-      exchange.closes = true;
-    } else {
-      // Our own fault: caught here and nowhere else.
-      exchange.log("crit", error instanceof Error ? (error.stack ?? error.message) : String(error));
-    }
+    const status = failureStatus(exchange, error);
     if (this.#sending !== undefined) return this.onBroken("an internal error");
     const found = refuse(exchange, status);
     if (found instanceof Promise)
@@ -347,14 +285,8 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   #startTunnel(tunnel: Tunnel): void {
     this.#enter("tunnel", 0);
-    tunnel.onWanted = () => this.#setPaused(false);
+    tunnel.onWanted = () => this.#line.setPaused(false);
     this.#takeAll(this.#engine.startTunnel(this.#stream));
-  }
-
-  /** From the client to the other end, which asks for more when it has room. */
-  #tunnelled(bytes: Uint8Array, end: boolean): void {
-    this.#setPaused(true);
-    this.#tunnel?.sink.push(bytes, end);
   }
 
   onOutput(): void {
@@ -364,10 +296,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
   }
 
   get sendFile(): SendingOwner["sendFile"] {
-    const transport = this.#transport;
-    return transport.sendFile === undefined
-      ? undefined
-      : (fd, offset, length) => transport.sendFile?.(fd, offset, length) ?? 0;
+    return this.#line.sendFile;
   }
 
   onBroken(reason: string): void {
@@ -389,7 +318,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     const sending = this.#sending;
     if (sending === undefined) return;
     if (sending.ended) this.#endResponse(sending);
-    else if (!drained) this.#awaitDrain();
+    else if (!drained) this.#line.awaitDrain(this.#limits.sendTimeoutMs);
     // A source that always has more must not keep the loop from everybody else: one piece per turn.
     else if (sending.bodyBytes > 0) setImmediate(pull, sending);
     else sending.pull();
@@ -411,8 +340,7 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
 
   /** The request is over, in whatever way: it is logged, and what was borrowed for it is given back. */
   #finish(exchange: Exchange): void {
-    const { counters, lane } = this.#service;
-    counters.add(lane, "writing", -1);
+    requestEnded(this.#service);
     this.#exchange = undefined;
     exchange.closes = !this.#engine.keepAlive;
     const { logs } = exchange.location;
@@ -428,78 +356,43 @@ export class Connection implements TransportHandler, Timed, Flushable, SendingOw
     this.#bodyPaused = false;
     if (!this.#engine.keepAlive) {
       const { lingeringClose } = this.#limits;
-      if ((this.#receiving && lingeringClose !== "off") || lingeringClose === "always") this.#startLinger();
-      // Lines of this turn are written at its end: who sees the connection close finds its request in the log.
-      else if (this.#wasLogged) setImmediate(endOf, this.#transport);
-      else this.#transport.end();
+      if ((this.#receiving && lingeringClose !== "off") || lingeringClose === "always") {
+        this.#phase = "lingering";
+        this.#line.linger(this.#limits);
+      } else this.#line.end(this.#wasLogged);
       return;
     }
     if (this.#receiving) {
       this.#enter("discarding", this.#limits.bodyTimeoutMs);
-      this.#setPaused(false);
+      this.#line.setPaused(false);
       return;
     }
     this.#enter("idle", this.#limits.keepAliveTimeoutMs);
     this.#pipelined = this.#engine.buffered > 0;
     // A client that asks and does not read gets no further answers until it does: memory per connection stays bounded.
-    if (this.#transport.unsent > 0) this.#awaitDrain();
+    if (this.#transport.unsent > 0) this.#line.awaitDrain(this.#limits.sendTimeoutMs);
     else if (this.#engine.buffered > 0) this.#takeAll(this.#engine.resume());
     else this.#engine.resume();
-  }
-
-  #startLinger(): void {
-    this.#phase = "lingering";
-    this.#lingerUntil = performance.now() + this.#limits.lingeringTimeMs;
-    this.#setPaused(false);
-    this.#transport.shutdown();
-    this.#linger();
-  }
-
-  #linger(): void {
-    const left = this.#lingerUntil - performance.now();
-    if (left <= 0) this.#transport.end();
-    else this.#enter("lingering", Math.min(left, this.#limits.lingeringTimeoutMs));
-  }
-
-  #awaitDrain(): void {
-    this.#unsentBefore = this.#transport.unsent;
-    this.#service.timers.set(this, this.#limits.sendTimeoutMs);
   }
 
   /** `timeoutMs`: how long it may stay in this phase; 0: it is not the client whom we wait for. */
   #enter(phase: Phase, timeoutMs: number): void {
     this.#phase = phase;
-    this.#service.timers.set(this, timeoutMs);
+    this.#line.wait(timeoutMs);
   }
 
-  #setPaused(paused: boolean): void {
-    if (paused === this.#paused) return;
-    this.#paused = paused;
-    if (paused) this.#transport.pause();
-    else this.#transport.resume();
+  onStuck(): void {
+    (this.#exchange ?? this.#unknown()).log("info", timedOut("sending response to client"));
+    this.#transport.abort();
   }
 
-  onTimeout(): void {
-    if (this.#transport.unsent > 0) {
-      // Slow is not stuck: bytes have left since the last look.
-      if (this.#transport.unsent < this.#unsentBefore) return this.#awaitDrain();
-      (this.#exchange ?? this.#unknown()).log(
-        "info",
-        "client timed out (110: Connection timed out) while sending response to client",
-      );
-      return this.#transport.abort();
-    }
+  onTooSlow(): void {
     // A body that waits for its reader is not the client's delay.
     if (this.#phase === "body" && this.#bodyPaused) return this.#enter("body", this.#limits.bodyTimeoutMs);
     if (this.#phase !== "head" && this.#phase !== "body") return this.#transport.end();
-    const { resetTimedOut } = this.#limits;
-    // RFC 9110 15.5.9
-    const detail = `client timed out (110: Connection timed out) while reading client request ${this.#phase === "head" ? "headers" : "body"}`;
-    if (resetTimedOut) this.#transport.abort();
-    else this.#takeAndFlush(this.#engine.refuse({ status: 408, rule: "RFC 9110 15.5.9", detail }));
+    if (this.#limits.resetTimedOut) this.#transport.abort();
+    else this.#takeAndFlush(this.#engine.refuse(requestTimeout(this.#phase === "head" ? "headers" : "body")));
   }
 }
 
-const endOf = (transport: Transport): void => transport.end();
 const pull = (sending: Sending): void => sending.pull();
-const nothing = new Uint8Array(0);
