@@ -33,8 +33,8 @@ export class UpstreamServer {
     this.serve(socket);
   });
 
-  listen(): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+  listen(port = 0): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
   }
 
   close(): void {

@@ -12,7 +12,7 @@ import {
   type UpstreamHandler,
   type UpstreamRequest,
 } from "./conversation.ts";
-import { failureText, type UpstreamFailure } from "./failure.ts";
+import { failureText, type Phase, type UpstreamFailure } from "./failure.ts";
 import { dropDuplicates } from "./hints.ts";
 import type { Ending, Peer, Peers, Selection } from "./peers.ts";
 import type { ConnectionPool, KeepLimits } from "./pool.ts";
@@ -206,6 +206,7 @@ class Try implements UpstreamHandler {
   #connection: UpstreamConnection;
   readonly #key: string;
   #released = false;
+  #phase: Phase = "head";
 
   constructor(
     exchange: Exchange,
@@ -301,6 +302,7 @@ class Try implements UpstreamHandler {
 
   onFailure(failure: UpstreamFailure): void {
     const { phase, kind, detail, reused } = failure;
+    this.#phase = phase;
     if (phase === "body" || phase === "tunnel") {
       // The client has part of the response: its reader hears of it, too.
       this.#log(kind === "reset" && phase === "tunnel" ? "warn" : "error", detail);
@@ -327,7 +329,7 @@ class Try implements UpstreamHandler {
     const { peers, sticky } = this.#options.target;
     const { headerMs } = this.#state;
     if (peers.release(this.#peer, ending, sharedNow(), { headerMs, responseMs }))
-      this.#log("warn", "upstream server temporarily disabled");
+      this.#log("warn", failureText("upstream server temporarily disabled", this.#phase));
     if (ending === "ok") sticky?.answered(this.#exchange, this.#peer.sid, "end");
   }
 
