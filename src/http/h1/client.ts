@@ -5,6 +5,14 @@
  * response ended exactly where its framing said, the request is sent, both sides want to go on, and not a byte is left over.
  */
 import { asBuffer } from "../../base/bytes.ts";
+import type {
+  ClientEngine,
+  ClientEvent,
+  ClientLimits,
+  NoteLevel,
+  ReceivedHead,
+  ResponseError,
+} from "../client_engine.ts";
 import type { EngineEvent } from "../engine.ts";
 import type { Headers } from "../headers.ts";
 import { type BodyReader, ChunkedReader, LengthReader } from "./body.ts";
@@ -12,56 +20,11 @@ import { BodyWriter } from "./body_writer.ts";
 import { type ReceivedFraming, receivedFraming } from "./framing.ts";
 import { Kept } from "./kept.ts";
 import { type Policy, strictPolicy } from "./policy.ts";
-import { type ResponseError, ResponseHeadReader } from "./response_head.ts";
+import { ResponseHeadReader } from "./response_head.ts";
 import { type ClientRequestHead, writeRequestHead } from "./write_request.ts";
 
-export type { ResponseError } from "./response_head.ts";
+export type { ClientEvent, ClientLimits, ReceivedHead, ResponseError } from "../client_engine.ts";
 export type { ClientRequestHead } from "./write_request.ts";
-
-/** A response's head, as an upstream sent it. */
-export interface ReceivedHead {
-  readonly status: number;
-  /** "" if none was sent. */
-  readonly reason: string;
-  /** 9: there was no head at all (HTTP/0.9), everything received is the body. */
-  readonly version: 9 | 10 | 11;
-  readonly headers: Headers;
-  /** How the body ends: "none": there is none, whatever the fields say; "close": with the connection. */
-  readonly framing: ReceivedFraming["framing"];
-  /** Bytes of body; -1: known at its end. */
-  readonly bodyLength: number;
-  /** The upstream keeps the connection open, as far as the head tells. */
-  readonly keepAlive: boolean;
-  /** Bytes of the head. */
-  readonly headLength: number;
-}
-
-/** What an upstream's bytes mean, in the order in which they mean it. */
-export type ClientEvent =
-  /** 1xx but 101: the response is still to come (RFC 9110 15.2). */
-  | { readonly type: "interim"; readonly head: ReceivedHead }
-  | { readonly type: "response"; readonly head: ReceivedHead }
-  | { readonly type: "data"; readonly bytes: Uint8Array }
-  /** Fields after a chunked body (RFC 9112 7.1.2); "end" follows. */
-  | { readonly type: "trailers"; readonly headers: Headers }
-  /** The response is complete. Of a tunnel: the upstream has closed its half. */
-  | { readonly type: "end" }
-  /** 101: what the upstream sends from here on is "data" as it is, and so is what `sendData` takes (RFC 9110 7.8). */
-  | { readonly type: "upgraded"; readonly head: ReceivedHead }
-  /** Wrong, but not wrong enough to fail; in Nginx's words and at its level. */
-  | { readonly type: "noted"; readonly level: "warn" | "error"; readonly detail: string }
-  /** The response cannot be believed, or has not come to its end. Nothing follows. */
-  | { readonly type: "failed"; readonly kind: "invalid" | "closed"; readonly error: ResponseError };
-
-/** How one response is read. */
-export interface ClientLimits {
-  /** Most bytes of a head, and of a trailer section: `proxy_buffer_size`. */
-  readonly headLimit: number;
-  /** What does not begin with a status line is a body without a head (HTTP/0.9). Unless told: only towards HTTP/1.0. */
-  readonly bareResponses?: boolean;
-  /** 101 is believed though the request has no Upgrade: somebody else has asked for it. */
-  readonly mayUpgrade?: boolean;
-}
 
 const usualLimits: ClientLimits = { headLimit: 8192 };
 
@@ -78,7 +41,7 @@ const end: ClientEvent = { type: "end" };
 /** The readers of bodies number what they read; here there is only one. */
 const stream = 1;
 
-export class H1Client {
+export class H1Client implements ClientEngine<ClientRequestHead> {
   readonly #out = new BodyWriter();
   #reading: Reading = "idle";
   #sending: Sending = "idle";
@@ -232,7 +195,7 @@ export class H1Client {
 
   /** Where the reading goes on; negative, -1 - position: more bytes are needed from there on. */
   #readHead(bytes: Buffer, at: number, to: number, events: ClientEvent[]): number {
-    this.#head ??= new ResponseHeadReader(this.#limits.headLimit, this.#mayBeBare && !this.begun);
+    this.#head ??= new ResponseHeadReader(this.#limits.headLimit, this.#mayBeBare && !this.begun ? "body" : "refuse");
     const reader = this.#head;
     const progress = reader.read(bytes, at, to);
     if (progress === "more") return -1 - reader.position;
@@ -351,7 +314,7 @@ export class H1Client {
 const noBody: ReceivedFraming = { framing: "none", length: 0 };
 const untilClose: ReceivedFraming = { framing: "close", length: -1 };
 
-function note(events: ClientEvent[], level: "warn" | "error", detail: string): void {
+function note(events: ClientEvent[], level: NoteLevel, detail: string): void {
   events.push({ type: "noted", level, detail });
 }
 

@@ -4,19 +4,12 @@
  *
  * As in `head.ts`, an error depends only on the bytes before it, so that it is the same however the bytes were split.
  */
+import type { ResponseError } from "../client_engine.ts";
 import { Headers } from "../headers.ts";
 import { classes, isBlank, isToken, isTokenText, isValueText } from "./classes.ts";
 import { type Progress, valueEnd } from "./fields.ts";
 import { hashStep, type KnownName, nameAt } from "./names.ts";
 import { readStatusLine } from "./status_line.ts";
-
-/** What is wrong with a response. A value, not an exception: an upstream's mistakes are ordinary input. */
-export interface ResponseError {
-  /** "RFC 9112 6.3" */
-  readonly rule: string;
-  /** Nginx's words, without the "while …" that tells what was being done. */
-  readonly detail: string;
-}
 
 const cr = 0x0d;
 const lf = 0x0a;
@@ -30,10 +23,17 @@ const refused = -2;
 // A line of the log has room for about this much of an upstream's text.
 const shown = 1748;
 
+/**
+ * What bytes are that do not begin with a status line: no response, the body of a response without a head, or the fields of one
+ * (RFC 3875 6). "fields only": there is never a status line.
+ */
+export type WithoutLine = "refuse" | "body" | "fields" | "fields only";
+
 export class ResponseHeadReader {
+  /** 0: no status line came. */
   status = 0;
   reason = "";
-  /** 9: no status line came, the bytes are a body without a head (HTTP/0.9). */
+  /** 9: no status line came, the bytes are a body without a head (HTTP/0.9); of a gateway's head it says nothing. */
   version: 9 | 10 | 11 = 11;
   readonly headers = new Headers();
   /** After `read`: where the bytes begin that were not understood yet. */
@@ -45,15 +45,16 @@ export class ResponseHeadReader {
   hasConnection = false;
 
   readonly #limit: number;
-  readonly #bare: boolean;
+  readonly #without: WithoutLine;
   #used = 0;
   #hasLine = false;
   #ends = false;
 
-  /** `limit`: most bytes of the whole head. `bare`: what does not begin with a status line is a response without a head. */
-  constructor(limit: number, bare: boolean) {
+  /** `limit`: most bytes of the whole head. */
+  constructor(limit: number, without: WithoutLine) {
     this.#limit = limit;
-    this.#bare = bare;
+    this.#without = without;
+    this.#hasLine = without === "fields only";
   }
 
   /** Bytes of the head, once `read` has said "done". */
@@ -89,7 +90,11 @@ export class ResponseHeadReader {
     const line = readStatusLine(bytes, at, to);
     if (line === undefined) return more;
     if (line === "invalid") {
-      if (!this.#bare) return this.#refuse("RFC 9112 4", "upstream sent no valid HTTP/1.0 header");
+      if (this.#without === "fields") {
+        this.#hasLine = true;
+        return at;
+      }
+      if (this.#without === "refuse") return this.#refuse("RFC 9112 4", "upstream sent no valid HTTP/1.0 header");
       this.status = 200;
       this.version = 9;
       this.#ends = true;

@@ -1,6 +1,6 @@
 /** From a request to an upstream's response: which peer, over which connection, and whether another one is tried. */
 import type { Timers } from "../../base/timers.ts";
-import type { ReceivedHead } from "../../http/h1/client.ts";
+import type { ClientEngine, ClientHead, NoteLevel, ReceivedHead } from "../../http/client_engine.ts";
 import type { Body, Tunnel } from "../../http/message.ts";
 import type { ConnectOptions } from "../../net/connect.ts";
 import type { Exchange } from "../exchange.ts";
@@ -66,12 +66,14 @@ export interface AttemptOptions {
   readonly next: NextPolicy;
   readonly timers: Timers;
   readonly connect: ConnectOptions;
-  /** Tells connections apart that are to the same peer: proxy_bind's address, the location. */
+  /** Speaks the protocol on a new connection. */
+  engine(): ClientEngine;
+  /** Tells connections apart that are to the same peer: the protocol, proxy_bind's address, the location. */
   readonly connectionKey: string;
   /** For the log: what it was that `name` (a peer's or a group's) was asked for. */
   label(name: string): string;
   /** The request for a peer; made anew for each try. Throws if it cannot be sent. */
-  request(): UpstreamRequest;
+  request(): UpstreamRequest<ClientHead>;
   /** The body was passed on as it came: it is gone after the first try. */
   readonly isUnbuffered: boolean;
   /** The upstream's work goes on when the client has left (`proxy_ignore_client_abort`). */
@@ -225,8 +227,8 @@ class Try implements UpstreamHandler {
   }
 
   #fresh(): UpstreamConnection {
-    const { timers, connect } = this.#options;
-    return new UpstreamConnection(plainDialer(this.#peer.conf.address, connect), timers);
+    const { timers, connect, engine } = this.#options;
+    return new UpstreamConnection(plainDialer(this.#peer.conf.address, connect), timers, engine());
   }
 
   begin(): void {
@@ -287,7 +289,7 @@ class Try implements UpstreamHandler {
     sticky?.answered(this.#exchange, this.#peer.sid, "header");
   }
 
-  onNote(level: "warn" | "error", detail: string): void {
+  onNote(level: NoteLevel, detail: string): void {
     this.#log(level, detail);
   }
 
@@ -337,7 +339,7 @@ class Try implements UpstreamHandler {
     return performance.now() - this.#state.startedAt;
   }
 
-  #log(level: "error" | "warn", detail: string): void {
+  #log(level: NoteLevel, detail: string): void {
     this.#exchange.logUpstream(level, detail, this.#options.label(this.#peer.name));
   }
 }

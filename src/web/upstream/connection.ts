@@ -6,7 +6,8 @@
  * Nothing is timed while it is our own side that is waited for.
  */
 import type { Timed, Timers } from "../../base/timers.ts";
-import { type ClientEvent, H1Client, type ReceivedHead } from "../../http/h1/client.ts";
+import type { ClientEngine, ClientEvent, ClientHead, ReceivedHead } from "../../http/client_engine.ts";
+import { H1Client } from "../../http/h1/client.ts";
 import type { Headers } from "../../http/headers.ts";
 import { type Body, emptyBody, type Sink, type Source } from "../../http/message.ts";
 import type { ConnectFailure, ConnectHandler, Connecting } from "../../net/connect.ts";
@@ -41,12 +42,12 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
 
   readonly #dialer: Dialer;
   readonly #timers: Timers;
-  readonly #engine = new H1Client();
+  readonly #engine: ClientEngine;
   #state: State = "fresh";
   #connecting: Connecting | undefined;
   #transport: Transport | undefined;
   // Of the exchange in progress:
-  #request: UpstreamRequest | undefined;
+  #request: UpstreamRequest<ClientHead> | undefined;
   #handler: UpstreamHandler | undefined;
   #response: UpstreamResponse | undefined;
   #incoming: Incoming | undefined;
@@ -58,9 +59,11 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   #pulling = false;
   #pumping = false;
 
-  constructor(dialer: Dialer, timers: Timers) {
+  /** `engine`: fresh; its requests' heads are of its own protocol. */
+  constructor(dialer: Dialer, timers: Timers, engine: ClientEngine = new H1Client()) {
     this.#dialer = dialer;
     this.#timers = timers;
+    this.#engine = engine;
   }
 
   /** Can a request be given to it that it does not have to connect for? */
@@ -75,9 +78,9 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
 
   /**
    * Sends a request, over a connection that is made for it or idle, and tells `handler` what becomes of it; nothing is called
-   * before it returns. Throws if the request cannot be written (`writeRequestHead`); the connection is as before then.
+   * before it returns. Throws if the request cannot be written ; the connection is as before then.
    */
-  request(request: UpstreamRequest, handler: UpstreamHandler): void {
+  request<H extends ClientHead>(request: UpstreamRequest<H>, handler: UpstreamHandler): void {
     if (this.#state !== "fresh" && this.#state !== "idle")
       throw new Error("request over a connection that is not idle");
     const { head, body, limits, timeouts } = request;

@@ -1,6 +1,7 @@
 /** What is asked of an upstream, over what, and what comes back. */
 import type { Address } from "../../base/address.ts";
-import type { ClientLimits, ClientRequestHead, ReceivedHead } from "../../http/h1/client.ts";
+import type { ClientHead, ClientLimits, NoteLevel, ReceivedHead } from "../../http/client_engine.ts";
+import type { ClientRequestHead } from "../../http/h1/client.ts";
 import type { Headers } from "../../http/headers.ts";
 import type { Body, Source, Tunnel } from "../../http/message.ts";
 import {
@@ -25,8 +26,9 @@ export function plainDialer(address: PeerAddress, options: ConnectOptions): Dial
   return options.bind === undefined ? { address, connect } : { address, bind: options.bind, connect };
 }
 
-export interface UpstreamRequest {
-  readonly head: ClientRequestHead;
+/** H: what a head is in the connection's protocol. */
+export interface UpstreamRequest<H extends ClientHead = ClientRequestHead> {
+  readonly head: H;
   /** As long as the head says. undefined: there is none. */
   readonly body: Uint8Array | Source | undefined;
   /** ms; 0: as long as it takes. */
@@ -52,7 +54,7 @@ export interface UpstreamHandler {
   /** Instead of a response: 101, the connection has left HTTP. */
   onUpgrade?(head: ReceivedHead, tunnel: Tunnel): void;
   /** Something is odd, in Nginx's words. */
-  onNote?(level: "warn" | "error", detail: string): void;
+  onNote?(level: NoteLevel, detail: string): void;
   /**
    * The exchange is over: the response is complete (its reader may not have read all of it), or its reader is gone. Unless
    * `reusable`, the connection is closed.
@@ -63,7 +65,7 @@ export interface UpstreamHandler {
 }
 
 /** Throws for a body that is not as long as its head says: it would leave the upstream waiting, or lead it to take a part for the whole. */
-export function checkLength({ head: { bodyLength = 0 }, body }: UpstreamRequest): void {
+export function checkLength({ head: { bodyLength = 0 }, body }: UpstreamRequest<ClientHead>): void {
   const length = body instanceof Uint8Array ? body.length : body === undefined ? 0 : undefined;
   if (length === undefined ? bodyLength !== 0 : bodyLength < 0 || bodyLength === length) return;
   throw new Error(`a body of ${length ?? "unknown"} bytes behind a head that says ${bodyLength}`);

@@ -10,6 +10,7 @@ import type { Jump } from "../pipeline.ts";
 import { redirectTarget } from "../redirect.ts";
 import { innerUri } from "../unsafe_uri.ts";
 import { type CookieChanges, changedCookie } from "./cookie_rules.ts";
+import { type PassingConf, passingConf } from "./passing_rows.ts";
 import { passFields } from "./proxied.ts";
 import { type Destination, namedMatchOf } from "./proxy_pass.ts";
 import type { proxyDirectives } from "./proxy_rows.ts";
@@ -28,9 +29,6 @@ export interface ReplyPlan {
 
 /** Held back unless `proxy_pass_header` says otherwise: what only we are told, and what we write ourselves. */
 const usuallyHidden = [
-  "date",
-  "server",
-  "x-pad",
   "x-accel-expires",
   "x-accel-redirect",
   "x-accel-limit-rate",
@@ -38,19 +36,29 @@ const usuallyHidden = [
   "x-accel-charset",
 ];
 
-export function replyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compiling): ReplyPlan {
-  const hidden = new Set([...usuallyHidden, ...conf.proxy_hide_header.map((name) => name.toLowerCase())]);
-  for (const name of conf.proxy_pass_header) hidden.delete(name.toLowerCase());
+/** `also`: lower-case names of fields that the protocol holds back, too. */
+export function replyPlan(conf: PassingConf, also: readonly string[]): ReplyPlan {
+  const hidden = new Set([...also, ...usuallyHidden, ...conf.hide_header.map((name) => name.toLowerCase())]);
+  for (const name of conf.pass_header) hidden.delete(name.toLowerCase());
+  return {
+    hidden,
+    ignored: conf.ignore_headers,
+    redirects: [],
+    locationPath: undefined,
+    cookies: undefined,
+    intercepts: conf.intercept_errors,
+    forcesRanges: conf.force_ranges,
+  };
+}
+
+export function proxyReplyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compiling): ReplyPlan {
   const match = namedMatchOf(block);
   const cookies = { domain: conf.proxy_cookie_domain, path: conf.proxy_cookie_path, flags: conf.proxy_cookie_flags };
   return {
-    hidden,
-    ignored: conf.proxy_ignore_headers,
+    ...replyPlan(passingConf("proxy", conf), ["date", "server", "x-pad"]),
     redirects: conf.proxy_redirect === "off" ? [] : (conf.proxy_redirect ?? ["default"]),
     locationPath: match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : undefined,
     cookies: cookies.domain.length + cookies.path.length + cookies.flags.length > 0 ? cookies : undefined,
-    intercepts: conf.proxy_intercept_errors,
-    forcesRanges: conf.proxy_force_ranges,
   };
 }
 
@@ -58,7 +66,12 @@ export function replyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compili
 type ProxiedHead = Pick<ReceivedHead, "status" | "reason" | "headers">;
 
 /** The reply without its body, or where X-Accel-Redirect leads. */
-export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Destination, head: ProxiedHead): Reply | Jump {
+export function proxiedReply(
+  exchange: Exchange,
+  plan: ReplyPlan,
+  to: Pick<Destination, "redirectFrom">,
+  head: ProxiedHead,
+): Reply | Jump {
   const obeys = (lower: string): string | undefined => (plan.ignored.has(lower) ? undefined : head.headers.get(lower));
   const rate = obeys("x-accel-limit-rate");
   if (rate !== undefined && /^\d+$/.test(rate)) exchange.rate = Number(rate);

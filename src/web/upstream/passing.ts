@@ -1,0 +1,333 @@
+/** Requests are passed to an upstream, whatever its protocol: bodies, tries, buffering, the cache, the copy of `store`. */
+import { formatAddress } from "../../base/address.ts";
+import { parseSize } from "../../config/values.ts";
+import type { ClientEngine, ClientHead } from "../../http/client_engine.ts";
+import type { Headers } from "../../http/headers.ts";
+import { type Body, ownHeaders, type Reply, type Source } from "../../http/message.ts";
+import type { ConnectOptions } from "../../net/connect.ts";
+import { sourceOf } from "../body_change.ts";
+import { Cached } from "../cache/cached.ts";
+import type { Origin, OriginFailure, OriginHead, Wanted } from "../cache/origin.ts";
+import { cacheConf } from "../cache/rows.ts";
+import { storesOf } from "../cache/stores.ts";
+import type { Conf, Directives } from "../directive.ts";
+import { errorReply } from "../error_page.ts";
+import type { Exchange } from "../exchange.ts";
+import { fileSource } from "../file_source.ts";
+import type { Runtime } from "../module.ts";
+import type { Handler, Jump } from "../pipeline.ts";
+import { dropBody } from "../reply.ts";
+import type { BufferedBody } from "../request_body.ts";
+import type { Template } from "../template.ts";
+import { type AttemptOptions, attempt, type UpstreamAnswer, type UpstreamTarget } from "./attempts.ts";
+import { bound } from "./bind.ts";
+import { ReadAhead } from "./buffering.ts";
+import { acceptedHints, passedTrailers } from "./hints.ts";
+import { nextPolicy, type PassingConf, passingConf } from "./passing_rows.ts";
+import type { BodyLength } from "./proxied.ts";
+import { counted, finishing, Joined, Paced, Untouched } from "./sources.ts";
+import { setUpstreamTrailers } from "./state.ts";
+import { stickyCookie } from "./sticky.ts";
+import { type StoreOptions, stored } from "./store.ts";
+
+const destinationKey = Symbol("destination");
+
+/** Where a request goes; protocols know more about it. */
+export interface Whither {
+  readonly target: UpstreamTarget;
+}
+
+/** What a protocol adds to the code that all of them share. D: what it knows about where a request goes. */
+export interface Protocol<D extends Whither> {
+  /** Its directives' prefix, and what its connections are told by. */
+  readonly name: string;
+  /** Where a request goes, or the status of the page that it gets instead. */
+  find(exchange: Exchange): D | { readonly status: number } | Promise<D | { readonly status: number }>;
+  engine(): ClientEngine;
+  /** Throws if the request cannot be sent. */
+  head(exchange: Exchange, to: D, wanted: Wanted, body: BodyLength): ClientHead;
+  /** The body that is sent instead of the client's. */
+  replacedBody?(exchange: Exchange): Uint8Array | undefined;
+  /** Can a body be sent while it comes? `length`: -1: as long as it turns out to be. */
+  streams(length: number): boolean;
+  /** For the log: what `name` (a peer's or a group's) was asked for. */
+  label(name: string, to: D): string;
+  /** The reply without its body, or where X-Accel-Redirect leads. */
+  reply(exchange: Exchange, to: D, head: OriginHead): Reply | Jump;
+  /** Of a response in the cache, where no key is configured. */
+  cacheKey(to: D): string;
+  /** Lower-case names of fields that the client does not get. */
+  readonly hidden: ReadonlySet<string>;
+  readonly passesTrailers?: boolean;
+}
+
+/** A request's body as it is sent. */
+interface Sent {
+  readonly length: BodyLength;
+  readonly content: () => Uint8Array | Source | undefined;
+  readonly isUnbuffered: boolean;
+}
+
+/** What a request is sent with; its cache asks when it is its turn. */
+interface Prepared<D> {
+  readonly to: D;
+  readonly sent: Sent;
+}
+
+const preparedKey = Symbol("prepared request");
+
+function preparedOf<D>(exchange: Exchange): Prepared<D> {
+  const found = exchange.note<Prepared<D>>(preparedKey);
+  if (found === undefined) throw new Error("a request that was not prepared");
+  return found;
+}
+
+/** Where the exchange's request went, if it went through this protocol. */
+export function destinationOf<D extends Whither>(exchange: Exchange, name: string): D | undefined {
+  const found = exchange.note<{ readonly name: string; readonly to: D }>(destinationKey);
+  return found?.name === name ? found.to : undefined;
+}
+
+/** The content handler of a location. */
+export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
+  /** Tells it from other locations'. */
+  readonly #number = ++lastNumber;
+  readonly #protocol: Protocol<D>;
+  readonly #conf: PassingConf;
+  readonly #runtime: Runtime;
+  readonly #cache: Cached<UpstreamAnswer> | undefined;
+
+  /** `conf`: of the module whose prefix is the protocol's name. */
+  constructor(protocol: Protocol<D>, conf: Conf<Directives>, runtime: Runtime) {
+    const { name } = protocol;
+    this.#protocol = protocol;
+    this.#conf = passingConf(name, conf);
+    this.#runtime = runtime;
+    const cache = cacheConf(name, conf);
+    const stores = storesOf(runtime, cache.cache_path ?? []);
+    const options = { conf: cache, ignored: this.#conf.ignore_headers, stores };
+    const isCached = cache.cache !== undefined && cache.cache !== "off";
+    this.#cache = isCached ? new Cached(options, this) : undefined;
+  }
+
+  readonly handle: Handler = (exchange) => {
+    const found = this.#protocol.find(exchange);
+    if (found instanceof Promise) return found.then((later) => this.#withDestination(exchange, later));
+    return this.#withDestination(exchange, found);
+  };
+
+  #withDestination(exchange: Exchange, to: D | { readonly status: number }): Promise<Reply | Jump> | Reply | Jump {
+    if ("status" in to) return errorReply(to.status);
+    exchange.setNote(destinationKey, { name: this.#protocol.name, to });
+    const { body, main } = exchange;
+    const conf = this.#conf;
+    if (exchange.parent !== undefined) return this.#ask(exchange, to, main.body?.whole);
+    if (body === undefined) return this.#ask(exchange, to, undefined);
+    const replaced = this.#protocol.replacedBody?.(exchange);
+    const streams = !conf.request_buffering && this.#protocol.streams(exchange.request.bodyLength);
+    if (streams && conf.pass_request_body && replaced === undefined) {
+      const source = body.stream(exchange.location.limits);
+      // What came together with the head is a body that is there.
+      return Promise.resolve().then(() =>
+        body.whole === undefined ? this.#askStreaming(exchange, to, source) : this.#ask(exchange, to, body.whole),
+      );
+    }
+    return body.read(exchange.location.limits).then((whole) => this.#ask(exchange, to, whole));
+  }
+
+  #ask(exchange: Exchange, to: D, body: BufferedBody | undefined): Promise<Reply | Jump> | Reply | Jump {
+    const bytes = this.#protocol.replacedBody?.(exchange);
+    if (bytes !== undefined)
+      return this.#respond(exchange, to, { length: bytes.length, content: () => bytes, isUnbuffered: false });
+    if (!this.#conf.pass_request_body || body === undefined)
+      return this.#respond(exchange, to, { length: undefined, content: () => undefined, isUnbuffered: false });
+    const length = body.kind === "bytes" ? body.bytes.length : body.length;
+    const content = () =>
+      body.kind === "bytes"
+        ? body.bytes
+        : fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
+    return this.#respond(exchange, to, { length, content, isUnbuffered: false });
+  }
+
+  #askStreaming(exchange: Exchange, to: D, source: Source): Promise<Reply | Jump> {
+    const body = new Untouched(new Joined(source));
+    const sent = { length: exchange.request.bodyLength, content: () => body, isUnbuffered: true };
+    return Promise.resolve(this.#respond(exchange, to, sent)).finally(() => body.drop("nobody wants it"));
+  }
+
+  #respond(exchange: Exchange, to: D, sent: Sent): Promise<Reply | Jump> | Reply | Jump {
+    exchange.setNote(preparedKey, { to, sent } satisfies Prepared<D>);
+    if (this.#cache !== undefined) {
+      const found = this.#cache.handle(exchange);
+      return found instanceof Promise ? found.then((made) => withCookie(exchange, to, made)) : found;
+    }
+    return this.#attempt(exchange, to, sent, uncached).then((answer) => {
+      const made = "head" in answer ? this.pass(exchange, answer) : errorReply(answer.status);
+      return withCookie(exchange, to, made);
+    });
+  }
+
+  #attempt(exchange: Exchange, to: D, { length, content, isUnbuffered }: Sent, wanted: Wanted) {
+    const conf = this.#conf;
+    const protocol = this.#protocol;
+    const head = protocol.head(exchange, to, wanted, length);
+    const connect: ConnectOptions = {
+      noDelay: true,
+      keepAlive: conf.socket_keepalive,
+      ...bound(exchange, conf.bind),
+    };
+    const options: AttemptOptions = {
+      target: to.target,
+      next: nextPolicy(conf),
+      timers: this.#runtime.timers,
+      connect,
+      connectionKey: this.#connectionKey(to, connect),
+      label: (name) => protocol.label(name, to),
+      engine: () => protocol.engine(),
+      request: () => ({
+        head,
+        body: content(),
+        timeouts: { connect: conf.connect_timeout, send: conf.send_timeout, read: conf.read_timeout },
+        limits: {
+          headLimit: conf.buffer_size,
+          bareResponses: true,
+          mayUpgrade: exchange.request.headers.has("upgrade"),
+        },
+      }),
+      isUnbuffered,
+      ignoresAbort: conf.ignore_client_abort || conf.store !== false || wanted.forCache,
+      onInterim: (interim) => acceptedHints(exchange, interim, this.#protocol.hidden),
+    };
+    return attempt(exchange, options).then((answer) => ("head" in answer ? this.#metered(exchange, answer) : answer));
+  }
+
+  /** Its body counted, and no faster than it may be. */
+  #metered(exchange: Exchange, answer: UpstreamAnswer): UpstreamAnswer {
+    const { body, state, head } = answer;
+    const isUnbuffered = !this.#buffers(head.headers);
+    const rate = isUnbuffered ? 0 : rateOf(exchange, this.#conf.limit_rate);
+    if (body.kind !== "stream" && rate === 0) return { ...answer, isUnbuffered };
+    let source = sourceOf(body);
+    if (body.kind === "stream") source = counted(source, (bytes) => (state.length += bytes));
+    if (rate > 0) source = new Paced(source, rate);
+    return { ...answer, body: { kind: "stream", source }, isUnbuffered };
+  }
+
+  #buffers(headers: Headers): boolean {
+    const told = headers.get("x-accel-buffering")?.toLowerCase();
+    if (this.#conf.ignore_headers.has("x-accel-buffering") || (told !== "yes" && told !== "no"))
+      return this.#conf.buffering;
+    return told === "yes";
+  }
+
+  // For the cache.
+
+  key(exchange: Exchange): string | undefined {
+    const to = destinationOf<D>(exchange, this.#protocol.name) ?? this.#protocol.find(exchange);
+    return to instanceof Promise || "status" in to ? undefined : this.#protocol.cacheKey(to);
+  }
+
+  async ask(exchange: Exchange, wanted: Wanted): Promise<UpstreamAnswer | OriginFailure> {
+    const { to, sent } = preparedOf<D>(exchange);
+    const answer = await this.#attempt(exchange, to, sent, wanted);
+    return "head" in answer ? answer : { failed: answer.reason, status: answer.status };
+  }
+
+  show(exchange: Exchange, head: OriginHead, body: Body, length: number): Reply | Jump {
+    const made = this.#protocol.reply(exchange, preparedOf<D>(exchange).to, head);
+    if ("to" in made) {
+      dropBody(body, "X-Accel-Redirect");
+      return made;
+    }
+    made.body = body;
+    const said = exchange.method === "HEAD" ? head.headers.get("content-length") : undefined;
+    const shown = length >= 0 ? String(length) : said;
+    if (shown !== undefined && head.status !== 204) ownHeaders(made.head).add("Content-Length", shown);
+    return made;
+  }
+
+  #connectionKey({ target }: D, { bind, transparent }: ConnectOptions): string {
+    const from = bind === undefined ? "" : `${formatAddress(bind)}${transparent === true ? " transparent" : ""}`;
+    const { name } = this.#protocol;
+    return target.kept?.local === true ? `${name} ${from} ${this.#number}` : `${name} ${from}`;
+  }
+
+  /** What the client gets of a response that no cache keeps. */
+  pass(exchange: Exchange, answer: UpstreamAnswer): Reply | Jump {
+    const { head, body, tunnel, received } = answer;
+    setUpstreamTrailers(exchange, () => received?.trailers);
+    const made = this.#protocol.reply(exchange, preparedOf<D>(exchange).to, head);
+    if ("to" in made) {
+      dropBody(body, "X-Accel-Redirect");
+      return made;
+    }
+    if (tunnel !== undefined) {
+      made.tunnel = tunnel;
+      return made;
+    }
+    const headers = ownHeaders(made.head);
+    if (head.framing !== "none") {
+      const length = body.kind === "bytes" ? body.bytes.length : head.bodyLength;
+      if (length >= 0) headers.add("Content-Length", String(length));
+      made.body = this.#body(exchange, answer);
+    } else {
+      const length = head.headers.get("content-length");
+      if (length !== undefined) headers.add("Content-Length", length);
+    }
+    if (this.#protocol.passesTrailers === true) {
+      made.trailers = () => passedTrailers(received?.trailers, this.#protocol.hidden);
+      // Else nobody could see them.
+      if (head.framing === "chunked") headers.delete("content-length");
+    }
+    return made;
+  }
+
+  #body(exchange: Exchange, { head, body, isUnbuffered }: UpstreamAnswer): Body {
+    const conf = this.#conf;
+    const store = head.status === 200 && conf.store !== false;
+    if (body.kind !== "stream" && !store) return body;
+    let source = sourceOf(body);
+    if (store) source = stored(source, this.#storeOptions(exchange, head));
+    if (conf.ignore_client_abort || store) source = finishing(source);
+    if (isUnbuffered !== true && body.kind === "stream") source = this.#readAhead(exchange, source);
+    // What is passed on as it comes goes at the upstream's pace, whatever `limit_rate` says.
+    if (isUnbuffered === true) exchange.rate = 0;
+    return { kind: "stream", source };
+  }
+
+  #readAhead(exchange: Exchange, source: Source): Source {
+    const { buffers, buffer_size, max_temp_file_size } = this.#conf;
+    return new ReadAhead(source, {
+      memoryBytes: buffer_size + buffers.count * buffers.size,
+      fileBytes: max_temp_file_size,
+      onFile: () => exchange.log("warn", "an upstream response is buffered to a temporary file while reading upstream"),
+    });
+  }
+
+  #storeOptions(exchange: Exchange, { headers, bodyLength }: UpstreamAnswer["head"]): StoreOptions {
+    const { store, store_access } = this.#conf;
+    return {
+      path:
+        typeof store === "object" ? store.value(exchange) : exchange.location.documents.path(exchange, exchange.uri),
+      access: store_access,
+      lastModified: headers.get("last-modified"),
+      length: bodyLength,
+      onError: (message) => exchange.log("crit", message),
+    };
+  }
+}
+
+function rateOf(exchange: Exchange, rate: Template | undefined): number {
+  return rate === undefined ? 0 : (parseSize(rate.value(exchange)) ?? 0);
+}
+
+let lastNumber = 0;
+
+const uncached: Wanted = { forCache: false, method: undefined };
+
+/** `sticky`: which peer the client is to ask again. */
+function withCookie(exchange: Exchange, { target }: Whither, made: Reply | Jump): Reply | Jump {
+  const cookie = target.sticky === undefined ? undefined : stickyCookie(exchange);
+  if (cookie !== undefined && "head" in made) ownHeaders(made.head).add("Set-Cookie", cookie);
+  return made;
+}
