@@ -174,11 +174,11 @@ test("a kept connection that was just closed is no failure for who may be asked 
   said("again", ok("second"));
   await site.get("/kept/again");
   // It finds the connection open, and its end instead of an answer.
-  first["again"] = ["!"];
+  first.again = ["!"];
   seen.length = 0;
   expect(bodyOf(await site.get("/kept/again"))).toBe("second");
   expect(asked("kept/again")).toHaveLength(2);
-  first["again"] = ["!"];
+  first.again = ["!"];
   expect(statusOf(await post("/kept/again", "x"))).toBe(502);
   expect(asked("kept/again")).toHaveLength(3);
 });
