@@ -213,8 +213,9 @@ export function checkCaches(prefix: string, http: Block): void {
 
 function makeDirectory(path: string, at: Place): void {
   try {
-    mkdirSync(systemPath(path), { recursive: true, mode: 0o700 });
+    mkdirSync(systemPath(path), 0o700);
   } catch (error) {
+    if ((error as { code?: string }).code === "EEXIST") return;
     throw new ConfigError(`mkdir() "${path}" failed (${failureText(error)})`, at);
   }
 }
