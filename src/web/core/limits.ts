@@ -80,7 +80,7 @@ export const limitDirectives = {
     contexts: everywhereIf,
     initial: 1024 * 1024,
     initialText: "1m",
-    summary: "The largest body that is accepted; 0: any.",
+    summary: "The largest body that is accepted; 0: every one.",
   }),
   client_body_buffer_size: size({
     contexts: everywhere,
