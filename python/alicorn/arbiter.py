@@ -18,9 +18,9 @@ from time import monotonic
 from typing import Any, Callable
 
 from . import loader, scoreboard
-from .child import Channel, Child, Place, why_it_ended
-from .log import Log
-from .process import dying_with_parent, empty_pipe, fork_deaf, kill, wake_pipe
+from .child import Channel, Child, Hooks, Place, why_it_ended
+from .log import Log, short_traceback
+from .process import dying_with_parent, empty_pipe, fork_deaf, kill, signal_name, wake_pipe
 from .spec import Settings, Spec
 
 SCOREBOARD_FD = 3
@@ -33,8 +33,12 @@ RSS_EVERY = 5.0
 
 
 class Arbiter:
-    def __init__(self, channel: Channel, settings: Settings, log: Log, early: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, channel: Channel, settings: Settings, log: Log, early: list[dict[str, Any]], hooks: Hooks | None = None
+    ) -> None:
         """`early`: messages that came together with the first."""
+        self.hooks = hooks or Hooks()
+        self.for_good = False
         self.channel = channel
         self.early = early
         self.settings = settings
@@ -58,7 +62,10 @@ class Arbiter:
 
     def run(self) -> int | Spec:
         """The exit code; or, in a child that has been forked, what the worker needs to know."""
+        self.hooks.setting_up(self.settings.workers)
         if self.settings.preload and not self._preload():
+            return self.exit_code
+        if not self._tell_start():
             return self.exit_code
         self._listen()
         self._obey(self.early)
@@ -67,9 +74,18 @@ class Arbiter:
             if spec is not None:
                 return spec
             if self.stopping and not self.children:
+                self.hooks.finished(self.for_good)
                 return self.exit_code
             self._wait()
             self._check()
+
+    def _tell_start(self) -> bool:
+        try:
+            self.hooks.starting()
+        except Exception as error:
+            self._report_failure(1, short_traceback(error))
+            return False
+        return True
 
     def _preload(self) -> bool:
         if self.settings.reload:
@@ -77,7 +93,7 @@ class Arbiter:
             return True
         with dying_with_parent():
             try:
-                self.app = loader.load(self.settings.app)
+                self.app = self.hooks.load(self.settings.app)
             except loader.LoadError as error:
                 self._report_failure(error.code, error.message)
                 return False
@@ -91,7 +107,10 @@ class Arbiter:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD):
             signal.signal(number, lambda number, _: self.signals.append(number))
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU):
-            signal.signal(number, lambda *_: None)  # the master's to decide
+            if self.hooks.forwards_signals:
+                signal.signal(number, lambda number, _: self.signals.append(number))
+            else:
+                signal.signal(number, lambda *_: None)  # the master's to decide
         self.poll = select.poll()
         self.poll.register(self.wake_read, select.POLLIN)
         self.poll.register(self.channel.sock, select.POLLIN)
@@ -173,6 +192,7 @@ class Arbiter:
         number = self.free.popleft()
         slot = self.board.slot(number)
         slot.begin(self.settings.generation, self.settings.threads)
+        face = self.hooks.forking()
         ours, theirs = socket.socketpair()
         try:
             pid = fork_deaf()
@@ -181,10 +201,11 @@ class Arbiter:
         if pid == 0:
             slot.pid = os.getpid()
             self._leave_behind(ours)
-            return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app)
+            return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app, face)
         theirs.close()
         slot.pid = pid
-        child = Child(pid, slot, Channel(ours), place)
+        child = Child(pid, slot, Channel(ours), place, face)
+        self.hooks.forked(child)
         if place.child is None:
             place.child = child
         else:
@@ -231,17 +252,25 @@ class Arbiter:
     def _obey(self, messages: list[dict[str, Any]]) -> None:
         for message in messages:
             kind = message.get("type")
+            if kind in ("stop", "quit"):
+                self.for_good = self.for_good or bool(message.get("for_good"))
             if kind == "stop":
                 self._stop(signal.SIGTERM, self.settings.graceful_timeout)
             elif kind == "quit":
                 self._stop(signal.SIGQUIT, QUICK_STOP)
+            elif kind == "upgrade":
+                self.hooks.upgrading()
             elif kind == "workers":
                 self._resize(int(message["count"]))
             elif kind == "reopen":
                 self._reopen()
 
     def _on_signal(self, number: int) -> None:
-        if number == signal.SIGTERM:
+        if number == signal.SIGCHLD:
+            return
+        if self.hooks.forwards_signals:
+            self.channel.send({"type": "signal", "name": signal_name(number)})
+        elif number == signal.SIGTERM:
             self._stop(signal.SIGTERM, self.settings.graceful_timeout)
         elif number in (signal.SIGINT, signal.SIGQUIT):
             self._stop(signal.SIGQUIT, QUICK_STOP)
@@ -316,6 +345,7 @@ class Arbiter:
         if self.stopping:
             return
         count = max(1, min(count, self.settings.slots[1]))
+        self.hooks.resized(count)
         while len(self.places) < count:
             self.places.append(Place())
         self.places.sort(key=lambda place: place.child.born if place.child else 0.0)
@@ -338,6 +368,7 @@ class Arbiter:
                 return
 
     def _reopen(self) -> None:
+        self.hooks.reopening()
         self.log.reopen()
         for child in self.children.values():
             kill(child.pid, signal.SIGUSR1)
@@ -359,6 +390,7 @@ class Arbiter:
     def _bury(self, child: Child, status: int) -> None:
         child.reason = self._last_words(child)
         code, killed_by = (-1, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
+        self.hooks.ended(child, code)
         slot = child.slot
         slot.state = scoreboard.FREE
         self.free.append(slot.number)

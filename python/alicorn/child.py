@@ -6,9 +6,9 @@ import json
 import signal
 import socket
 from time import monotonic
-from typing import Any
+from typing import Any, Callable
 
-from . import scoreboard
+from . import loader, scoreboard
 from .process import signal_name
 from .spec import Settings
 
@@ -59,6 +59,7 @@ class Child:
         "aborted",
         "born",
         "channel",
+        "face",
         "kill_at",
         "pid",
         "place",
@@ -69,11 +70,12 @@ class Child:
         "state",
     )
 
-    def __init__(self, pid: int, slot: scoreboard.Slot, channel: Channel, place: Place) -> None:
+    def __init__(self, pid: int, slot: scoreboard.Slot, channel: Channel, place: Place, face: Any = None) -> None:
         self.pid = pid
         self.slot = slot
         self.channel = channel
         self.place = place
+        self.face = face  # what hooks see of it
         self.state = "booting"
         self.born = monotonic()
         self.ready_at = 0.0
@@ -102,6 +104,45 @@ class Child:
         if threads > 1:
             return self.slot.heartbeat
         return self.slot.started or monotonic()
+
+
+class Hooks:
+    """What else happens when something does: nothing, unless a drop-in's hooks want to know (drop_in.py)."""
+
+    # Signals that somebody sends to the arbiter mean the service.
+    forwards_signals = False
+
+    def setting_up(self, workers: int) -> None:
+        """Before the application is loaded."""
+
+    def load(self, app: str) -> Callable[..., Any]:
+        """The application, for all workers. Raises LoadError."""
+        return loader.load(app)
+
+    def starting(self) -> None:
+        """The application is loaded, if it is preloaded; no worker is there yet. May raise: then nothing starts."""
+
+    def forking(self) -> Any:
+        """Before each fork. Returns the worker's face."""
+        return None
+
+    def forked(self, child: Child) -> None:
+        pass
+
+    def ended(self, child: Child, code: int) -> None:
+        pass
+
+    def resized(self, workers: int) -> None:
+        pass
+
+    def upgrading(self) -> None:
+        """Another program is about to start."""
+
+    def reopening(self) -> None:
+        """Log files are opened anew."""
+
+    def finished(self, for_good: bool) -> None:
+        """All workers have left. `for_good`: the service ends, it is no reload."""
 
 
 class Place:

@@ -7,6 +7,7 @@ standard library has no binding. Where it is not to be had, modification times a
 from __future__ import annotations
 
 import ctypes
+import glob
 import html
 import os
 import select
@@ -49,7 +50,11 @@ class Watched:
         self.files: set[str] = set()
         self._modules = 0
         self._since = file_time()
-        self.add(extra)
+        extra = list(extra)
+        # Patterns may have more files later on.
+        self._patterns = [name for name in extra if glob.has_magic(name)]
+        self.add(name for name in extra if name not in self._patterns)
+        self._add_matching()
         # Compiled files are known by size and whole second: of two saves in one second Python would run the first.
         sys.dont_write_bytecode = True
 
@@ -58,10 +63,17 @@ class Watched:
             if name and not name.startswith("<"):
                 self.files.add(os.path.realpath(name))
 
+    def _add_matching(self) -> bool:
+        before = len(self.files)
+        for pattern in self._patterns:
+            self.add(glob.glob(pattern, recursive=True))
+        return len(self.files) > before
+
     def add_modules(self) -> bool:
-        """True if modules have been loaded since the last call."""
+        """True if modules have been loaded, or files have begun to match a pattern, since the last call."""
+        more = self._add_matching()
         if len(sys.modules) == self._modules:
-            return False
+            return more
         modules = list(sys.modules.values())
         self._modules = len(modules)
         self.add(getattr(module, "__file__", None) or "" for module in modules)
@@ -136,13 +148,17 @@ class Inotify:
 class Reloader(threading.Thread):
     """Calls `changed` once with the name of the first file that was saved, then ends: the worker is replaced."""
 
-    def __init__(self, watched: Watched, changed: Callable[[str], None]) -> None:
+    def __init__(self, watched: Watched, changed: Callable[[str], None], engine: str = "auto") -> None:
+        """`engine`: auto, inotify or poll."""
         super().__init__(name="alicorn-reloader", daemon=True)
         self._watched = watched
         self._changed = changed
+        self._engine = engine
 
     def run(self) -> None:
         try:
+            if self._engine == "poll":
+                raise OSError
             inotify = Inotify()
         except (OSError, AttributeError):
             self._changed(self._poll_times())

@@ -35,6 +35,9 @@ class Settings(NamedTuple):
     uid: int | None = None
     gid: int | None = None
     user: str = ""
+    reload_engine: str = "auto"
+    # Gunicorn's command line and what goes with it (drop_in.py); None: this is no drop-in.
+    gunicorn: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Settings:
@@ -58,3 +61,5 @@ class Spec(NamedTuple):
     pipe: socket.socket
     arbiter_pid: int
     app: Callable[..., Any] | None
+    # What hooks see of the worker (drop_in.py); None: nobody looks.
+    face: Any = None

@@ -57,6 +57,10 @@ def _start_message(channel: Channel) -> tuple[Settings, list[dict[str, Any]]] | 
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["--settings"]:
+        from . import drop_in_settings  # the drop-in's first step
+
+        return drop_in_settings.main(sys.argv[2], sys.argv[3:])
     if "NODE_CHANNEL_FD" not in os.environ:
         print("This is started by alicorn itself: run `alicorn MODULE:VARIABLE`.", file=sys.stderr)
         return 1
@@ -65,6 +69,10 @@ def main() -> int:
     if started is None:
         return 0  # the master has changed its mind
     settings, early = started
+    if settings.gunicorn is not None:
+        from . import drop_in  # only who asks for it pays for it
+
+        return drop_in.run(channel, settings, early)
     log = Log(settings.errorlog, settings.loglevel)
     _prepare_environment(settings)
     result = Arbiter(channel, settings, log, early).run()

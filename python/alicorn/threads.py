@@ -147,23 +147,28 @@ class ThreadedWorker(Worker):
 
     def _serve(self, number: int) -> None:
         """A pool thread."""
-        take, serve = self.jobs.get, self.gateway.serve
+        take = self.jobs.get
         while True:
-            link, (_, ident, flags, text, body) = take()
-            link.running.add(ident)
-            if link.claim(ident):
-                self._begin(number)
-                serve(link, ident, flags, text, body)
-                self._end(number)
-                link.flush()
-                self.errors.flush()
-            link.running.discard(ident)
-            link.cancelled.discard(ident)
-            with self.lock:
-                self.finished += 1
-            self.check_limit()
-            if self.draining:
-                self.wake()
+            link, frame = take()
+            self.serve_one(number, link, frame)
+
+    def serve_one(self, number: int, link: SharedLink, frame: tuple) -> None:
+        """`number` tells the requests apart that run at the same time."""
+        _, ident, flags, text, body = frame
+        link.running.add(ident)
+        if link.claim(ident):
+            self._begin(number)
+            self.gateway.serve(link, ident, flags, text, body)
+            self._end(number)
+            link.flush()
+            self.errors.flush()
+        link.running.discard(ident)
+        link.cancelled.discard(ident)
+        with self.lock:
+            self.finished += 1
+        self.check_limit()
+        if self.draining:
+            self.wake()
 
     def _begin(self, number: int) -> None:
         now = monotonic()

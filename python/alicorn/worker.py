@@ -18,7 +18,7 @@ import socket
 import threading
 from collections import deque
 from time import monotonic
-from typing import Any
+from typing import Any, Callable
 
 from . import loader, protocol, scoreboard, wsgi
 from .link import Link
@@ -68,16 +68,22 @@ class Worker:
         self.away: dict[int, float] = dict.fromkeys(range(len(spec.settings.links)), 0.0)
         self.retry: dict[int, float] = dict.fromkeys(self.away, RETRY_FIRST)
         self.limit = spec.settings.drawn_limit()
-        self.epoll = select.epoll()
+        self.epoll = self._make_epoll()
 
     # --- life
 
     def run(self) -> int:
         """From the fork to the exit code."""
+        return self.serve() if self.boot() else 1
+
+    def boot(self) -> bool:
+        """Loads the application. False: it could not be loaded, and the arbiter knows why."""
         self._listen_to_signals()
         die_with_parent(self.arbiter_pid)
-        if not self._load():
-            return 1
+        return self._load()
+
+    def serve(self) -> int:
+        """Answers until it is told to leave; the exit code."""
         self.booting = False  # from the first HELLO on there may be requests that must not be lost
         self._open_links()
         self.report({"type": "ready"})
@@ -94,7 +100,7 @@ class Worker:
             watched = reloader.Watched(os.getcwd(), self.settings.reload_extra_files)
         if self.app is None:
             try:
-                self.app = loader.load(self.settings.app)
+                self.app = self._load_application()
             except loader.LoadError as error:
                 if watched is None:
                     self.report({"type": "failed", "code": error.code, "message": error.message})
@@ -103,15 +109,37 @@ class Worker:
                 watched.add(error.files)
                 self.app = reloader.failure_page(error.message)
         if watched is not None:
-            reloader.Reloader(watched, lambda file: self.report({"type": "changed", "file": file})).start()
+            reloader.Reloader(watched, self._on_change, self.settings.reload_engine).start()
         settings = self.settings
         base = wsgi.base_environ(self.log, settings.threads, settings.workers, settings.server_software)
         self.errors = base["wsgi.errors"]
-        self.gateway = wsgi.Gateway(self.app, base, self.log)
+        self.gateway = self._make_gateway(base)
         # What the import has made stays: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
         return True
+
+    # What a drop-in's worker does in its own way (drop_in_worker.py).
+
+    def _make_epoll(self) -> Any:
+        return select.epoll()
+
+    def _load_application(self) -> Callable[..., Any]:
+        return loader.load(self.settings.app)
+
+    def _make_gateway(self, base: dict[str, Any]) -> wsgi.Gateway:
+        return wsgi.Gateway(self.app, base, self.log)
+
+    def _on_change(self, file: str) -> None:
+        self.report({"type": "changed", "file": file})
+
+    def _handlers(self) -> dict[int, Callable[..., Any]]:
+        return {
+            signal.SIGUSR1: lambda *_: self.log.reopen(),
+            signal.SIGTERM: self.on_term,
+            signal.SIGINT: self.on_quit,
+            signal.SIGQUIT: self.on_quit,
+        }
 
     def _open_links(self) -> None:
         """HELLO says that the worker is ready, so the scoreboard must say it before."""
@@ -136,15 +164,13 @@ class Worker:
         # Not SIG_IGN, which programs that the application starts would inherit.
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH):
             signal.signal(number, lambda *_: None)
-        signal.signal(signal.SIGUSR1, lambda *_: self.log.reopen())
-        signal.signal(signal.SIGTERM, self._on_term)
-        signal.signal(signal.SIGINT, self._on_quit)
-        signal.signal(signal.SIGQUIT, self._on_quit)
+        for number, handler in self._handlers().items():
+            signal.signal(number, handler)
         # The arbiter aborts a stuck worker: the log then shows where it was stuck.
         faulthandler.enable(file=self.log.fd, all_threads=True)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    def _on_term(self, *_: object) -> None:
+    def on_term(self, *_: object) -> None:
         if self.booting:
             leave_now()
         self.stop_asked = True
@@ -160,7 +186,7 @@ class Worker:
         except BlockingIOError:
             pass
 
-    def _on_quit(self, *_: object) -> None:
+    def on_quit(self, *_: object) -> None:
         """Ends what runs, but lets it clean up: raised in the middle of it. Should that take too long, or should the
         exception be swallowed where it hits, the alarm ends the process all the same."""
         if self.booting:

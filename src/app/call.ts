@@ -51,6 +51,11 @@ export class Call {
     });
   }
 
+  /** The worker's process number; 0: it has not been given to one. */
+  get pid(): number {
+    return this.link?.pid ?? 0;
+  }
+
   /** For log lines: "GET /path". */
   get label(): string {
     return `${this.request.method} ${this.request.path}`;

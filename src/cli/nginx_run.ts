@@ -110,6 +110,7 @@ async function serve(first: LoadedPlan, load: () => Promise<LoadedPlan>, log: Pr
       for (const failure of renewLogFiles(latest.logFiles, latest.plan.user)) log.log("emerg", failure);
     },
     upgrade: {
+      renames: "old",
       command: ownCommand(),
       inherited:
         handedOver === undefined ? undefined : readInherited(handedOver, (message) => log.log("emerg", message)),

@@ -144,21 +144,25 @@ export class AppSide {
     this.#arbiter.reopenLogs();
   }
 
-  /** Ends without waiting for requests. */
-  quit(): void {
+  tellUpgrade(): void {
+    this.#arbiter.tellUpgrade();
+  }
+
+  /** Ends without waiting for requests. `forGood`: the service ends. */
+  quit(forGood: boolean): void {
     this.#stopping = true;
     this.#fresh?.quit();
-    this.#arbiter.quit();
+    this.#arbiter.quit(forGood);
   }
 
   /** The web workers have left: lets the application's workers finish, unless they were told to quit, and waits for their end. */
-  async end(graceful: boolean): Promise<void> {
+  async end(graceful: boolean, forGood: boolean): Promise<void> {
     this.#stopping = true;
     // Before the application's workers leave: they would connect again, and wait for the LAST of nobody.
     for (const { fd } of this.links) closeFd(fd);
     this.#fresh?.quit();
-    if (graceful) this.#arbiter.stop();
-    else this.#arbiter.quit();
+    if (graceful) this.#arbiter.stop(forGood);
+    else this.#arbiter.quit(forGood);
     await atMost(this.#arbiter.exited, (graceful ? this.#plan.graceful_timeout * 1000 : 0) + leaveMs);
     this.#arbiter.kill();
     killAll(this.#arbiter, "SIGKILL");

@@ -17,7 +17,9 @@ type Report =
       readonly code: number | null;
       readonly signal: number | null;
     }
-  | { readonly type: "failed"; readonly code: number; readonly message: string };
+  | { readonly type: "failed"; readonly code: number; readonly message: string }
+  /** Somebody has sent it a signal that is meant for the service. */
+  | { readonly type: "signal"; readonly name: NodeJS.Signals };
 
 export interface ArbiterOptions {
   readonly plan: AppPlan;
@@ -106,19 +108,27 @@ export class Arbiter {
         this.#living.delete(report.pid);
         this.#ready.delete(report.pid);
         return;
+      case "signal":
+        process.kill(process.pid, report.name);
+        return;
       case "failed":
         this.#rejectServing(new ArbiterFailure(report.code, report.message));
     }
   }
 
-  /** Lets the workers finish what they have, within graceful_timeout, and ends. */
-  stop(): void {
-    this.#send({ type: "stop" });
+  /** Lets the workers finish what they have, within graceful_timeout, and ends. `forGood`: no other arbiter follows. */
+  stop(forGood = false): void {
+    this.#send({ type: "stop", for_good: forGood });
   }
 
   /** Ends without waiting for requests. */
-  quit(): void {
-    this.#send({ type: "quit" });
+  quit(forGood = false): void {
+    this.#send({ type: "quit", for_good: forGood });
+  }
+
+  /** Another program is about to be started with the same sockets. */
+  tellUpgrade(): void {
+    this.#send({ type: "upgrade" });
   }
 
   setWorkers(count: number): void {

@@ -106,19 +106,19 @@ export class Generation {
 
   /**
    * Ends, once: clients are served to the end first, then the applications' workers go. `withinMs`: how long clients may take, 0: as long
-   * as they like. `graceful` false: nobody is waited for.
+   * as they like. `graceful` false: nobody is waited for. `forGood`: no other generation follows.
    */
-  end(graceful: boolean, withinMs: number): Promise<void> {
-    this.#ended ??= this.#end(graceful, withinMs);
+  end(graceful: boolean, withinMs: number, forGood = false): Promise<void> {
+    this.#ended ??= this.#end(graceful, withinMs, forGood);
     return this.#ended;
   }
 
-  async #end(graceful: boolean, withinMs: number): Promise<void> {
+  async #end(graceful: boolean, withinMs: number, forGood: boolean): Promise<void> {
     if (!graceful) this.#cut();
     let isCut = !graceful;
     void this.#isCut.then(() => {
       isCut = true;
-      for (const app of this.apps) app.quit();
+      for (const app of this.apps) app.quit(forGood);
     });
     for (const worker of this.#webWorkers) worker.drain(graceful ? withinMs : 1);
     const left = Promise.all(this.#webWorkers.map((worker) => worker.left));
@@ -129,7 +129,7 @@ export class Generation {
     }
     await atMost(left, lastWordsMs);
     for (const worker of this.#webWorkers) worker.kill();
-    await Promise.all(this.apps.map((app) => app.end(!isCut)));
+    await Promise.all(this.apps.map((app) => app.end(!isCut, forGood)));
   }
 
   /** What `end` is waiting for need not be waited for any longer. */

@@ -8,12 +8,13 @@ import { readyWithinMs } from "./app_side.ts";
 import { ArbiterFailure } from "./arbiter.ts";
 import { Generation } from "./generation.ts";
 import { SharedMemories } from "./memory.ts";
-import { refuseLiving, removePidFile, writePidFile } from "./pidfile.ts";
+import { OwnPidFile } from "./own_pidfile.ts";
+import { removePidFile, writePidFile } from "./pidfile.ts";
 import { type Plan, StartError } from "./plan.ts";
 import type { Report } from "./report.ts";
 import { type Action, onSignals, type SignalTable } from "./signals.ts";
 import { closeSockets, type Listening, leaveSockets, openSockets } from "./sockets.ts";
-import { oldName, Upgrade } from "./upgrade.ts";
+import { Upgrade } from "./upgrade.ts";
 import { withDeadline } from "./waiting.ts";
 
 /** Descriptors that a web worker needs besides its connections: files, links, logs. */
@@ -30,12 +31,16 @@ export interface MasterOptions {
   readonly signals: SignalTable;
   /** A reload begins anew with everything; else only the application's workers are replaced. */
   readonly renewWebWorkers: boolean;
+  /** … but for plans whose web sides are the same: then the web workers stay. */
+  readonly sameWebSide?: (before: Plan, after: Plan) => boolean;
   readonly report: Report;
   /** Opens the master's own log anew. Throws the system's error. */
   readonly reopenLog: () => void;
   readonly upgrade?: UpgradeSettings;
   /** Sockets are bound, the pid file is there. */
   readonly onBound?: () => void;
+  /** The program before, whose sockets these are, has ended: this is the one that counts. */
+  readonly onPromoted?: () => void;
   /** Everything answers. */
   readonly onServing?: () => void;
 }
@@ -46,6 +51,11 @@ export interface UpgradeSettings {
   readonly command: readonly string[];
   /** What the one before has handed over; undefined: there is none. */
   readonly inherited: readonly Listening[] | undefined;
+  /**
+   * Which of the two has another name for its pid file: with Nginx the old program (`.oldbin`), with Gunicorn the new one (`.2`),
+   * until the old one has ended.
+   */
+  readonly renames: "old" | "new";
 }
 
 /** starting → serving ⇄ reloading → stopping; retired: without workers, after an upgrade or in the middle of one. */
@@ -64,6 +74,7 @@ export class Master {
   /** What was asked for during a reload: it is done afterwards. Of several wishes the last counts. */
   #next: "reload" | "retire" | undefined;
   #upgrade: Upgrade | undefined;
+  readonly #pidFile: OwnPidFile;
   /** Who started this process: as long as it lives it may be serving with the same sockets. */
   readonly #parent = process.ppid;
   readonly #secret = randomBytes(16).toString("hex");
@@ -73,6 +84,11 @@ export class Master {
     this.#options = options;
     this.#plan = options.plan;
     this.#report = options.report;
+    this.#pidFile = new OwnPidFile({
+      renames: options.upgrade?.renames,
+      predecessorServes: () => this.#predecessorServes,
+      onPromoted: () => options.onPromoted?.(),
+    });
   }
 
   get listening(): readonly Listening[] {
@@ -90,7 +106,7 @@ export class Master {
         this.#finish = resolve;
       });
       onSignals(signals, (action, name) => this.#onSignal(action, name));
-      this.#takePidFile();
+      this.#pidFile.take(this.#plan.pidFile);
       leaveSockets(upgrade?.inherited ?? [], this.#listening);
       onBound?.();
       this.#generation = this.#begin(this.#plan, this.#listening);
@@ -100,7 +116,7 @@ export class Master {
       return exitCode;
     } finally {
       this.#closeSockets();
-      this.#removePidFile();
+      this.#pidFile.remove(this.#plan.pidFile);
     }
   }
 
@@ -212,8 +228,7 @@ export class Master {
     try {
       // During an upgrade the old program's workers come back as they were: the new one owns the configuration.
       if (before === "retired" && this.#upgrade?.isRunning) await this.#renew(this.#plan);
-      else if (this.#options.renewWebWorkers) await this.#renew(await this.#options.load());
-      else await this.#reloadApps(await this.#options.load());
+      else await this.#take(await this.#options.load());
       this.#report.reloaded((this.#generation?.apps ?? []).map(({ generation }) => generation));
     } catch (error) {
       if (!this.#isStopping()) this.#report.reloadFailed(wordsOf(error));
@@ -236,6 +251,12 @@ export class Master {
 
   #isStopping(): boolean {
     return this.#state === "stopping";
+  }
+
+  #take(plan: Plan): Promise<void> {
+    const { renewWebWorkers, sameWebSide } = this.#options;
+    const isSame = this.#generation !== undefined && sameWebSide?.(this.#plan, plan) === true;
+    return renewWebWorkers && !isSame ? this.#renew(plan) : this.#reloadApps(plan);
   }
 
   /** New code; the web workers stay. */
@@ -293,10 +314,11 @@ export class Master {
   // --- upgrade
 
   #startUpgrade(): void {
+    for (const app of this.#generation?.apps ?? []) app.tellUpgrade();
     try {
       this.#upgrade = new Upgrade({
         command: this.#options.upgrade?.command ?? [],
-        pidFile: this.#plan.pidFile,
+        pidFile: this.#options.upgrade?.renames === "old" ? this.#plan.pidFile : undefined,
         fds: this.#listening.flatMap(({ fds }) => fds),
         report: this.#report,
         onFailed: () => {
@@ -339,11 +361,11 @@ export class Master {
     }
     this.#state = "stopping";
     // Where there are no upgrades another one may be started while this one finishes.
-    if (this.#options.upgrade === undefined) this.#removePidFile();
+    if (this.#options.upgrade === undefined) this.#pidFile.remove(this.#plan.pidFile);
     this.#report.stopping(graceful);
     const { shutdownTimeoutMs } = this.#plan;
     const all = this.#all();
-    const ends = all.map((generation) => generation.end(graceful, shutdownTimeoutMs));
+    const ends = all.map((generation) => generation.end(graceful, shutdownTimeoutMs, true));
     if (!graceful) for (const generation of all) generation.cut();
     this.#closeSockets();
     await Promise.all(ends);
@@ -355,20 +377,6 @@ export class Master {
     if (this.#upgrade?.isRunning || this.#predecessorServes) leaveSockets(this.#listening);
     else closeSockets(this.#listening);
     this.#listening = [];
-  }
-
-  #takePidFile(): void {
-    const { pidFile } = this.#plan;
-    if (pidFile === undefined) return;
-    if (this.#options.upgrade === undefined) refuseLiving(pidFile);
-    writePidFile(pidFile);
-  }
-
-  #removePidFile(): void {
-    const { pidFile } = this.#plan;
-    if (pidFile === undefined) return;
-    removePidFile(pidFile, process.pid);
-    if (this.#upgrade !== undefined) removePidFile(oldName(pidFile), process.pid);
   }
 }
 

@@ -28,6 +28,23 @@ export interface AppPlan {
   readonly reload: boolean;
   /** Who the workers are, once they have been forked; undefined: who the master is. */
   readonly user: UserPlan | undefined;
+  /** What a drop-in for Gunicorn hands to its arbiter (python/alicorn/drop_in.py); absent: this is none. */
+  readonly gunicorn?: GunicornFacts;
+}
+
+/** How Gunicorn's command line was given: the arbiter reads it once more, since hooks are Python's. */
+export interface GunicornFacts {
+  readonly arguments: readonly string[];
+  /** Where it was started. */
+  readonly directory: string;
+  readonly version: string;
+  /** The environment's SERVER_SOFTWARE. */
+  readonly server_software: string;
+  /** The master's process number, to which signals are sent. */
+  readonly master: number;
+  readonly listening: readonly string[];
+  readonly reloading: boolean;
+  readonly previous_workers: number | null;
 }
 
 export interface Plan {

@@ -97,12 +97,12 @@ function identity(address: Address): string {
 }
 
 function open(plan: ListenPlan, webWorkers: number): Listening {
-  const { address, backlog, ipv6Only } = plan;
+  const { address, backlog, ipv6Only, umask } = plan;
   if (address.kind === "fd") return { plan, address: localAddress(address.fd), fds: [address.fd] };
   if (address.kind === "unix") {
     removeStale(address.path);
     // Everybody on the machine may connect, as with Nginx and (umask 0) with Gunicorn.
-    const fd = withUmask(0o111, () => listenOn(address, { backlog, reusePort: false }));
+    const fd = withUmask(umask ?? 0o111, () => listenOn(address, { backlog, reusePort: false }));
     return { plan, address, fds: [fd] };
   }
   if (!plan.reusePort) {

@@ -20,6 +20,9 @@ export interface UpgradeOptions {
 /** Where the pid file is while another program has its name. */
 export const oldName = (pidFile: string): string => `${pidFile}.oldbin`;
 
+/** … or that of the other program, until it may have the name. */
+export const newName = (pidFile: string): string => `${pidFile}.2`;
+
 export class Upgrade {
   readonly #options: UpgradeOptions;
   readonly #process: Subprocess;

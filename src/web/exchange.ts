@@ -110,6 +110,8 @@ export class Exchange {
   /** Called once when all is over, whatever the end (limit_conn gives its place back). */
   cleanups: (() => void)[] | undefined = undefined;
   hasEnded = false;
+  /** The application's worker that has answered, for the log (`%(p)s`). */
+  answeredBy: { readonly pid: number } | undefined = undefined;
   /** What modules remember about a request, by a key of their own. */
   notes: Map<symbol, unknown> | undefined = undefined;
 

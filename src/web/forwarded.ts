@@ -11,15 +11,25 @@ const schemeFields = new Map([
 /** Gunicorn's default: this machine itself, and who can write to our Unix socket. */
 const trusted = new Set(["127.0.0.1", "::1", "::ffff:127.0.0.1", ""]);
 
+/** Who is believed, and which fields say it, in lower case, with the value that means HTTPS. */
+export interface ForwardTrust {
+  readonly trusts: (peerAddress: string) => boolean;
+  readonly schemeFields: ReadonlyMap<string, string>;
+}
+
+export const defaultTrust: ForwardTrust = { trusts: (address) => trusted.has(address), schemeFields };
+
 /** The scheme that the client used. undefined: a trusted proxy contradicts itself; answer 400. */
-export function forwardedScheme(request: RequestHead, ends: Ends): "http" | "https" | undefined {
-  if (!trusted.has(ends.peerAddress)) return ends.scheme;
+export function forwardedScheme(
+  request: RequestHead,
+  ends: Ends,
+  trust: ForwardTrust = defaultTrust,
+): "http" | "https" | undefined {
+  if (!trust.trusts(ends.peerAddress)) return ends.scheme;
   let found: "http" | "https" | undefined;
   const { names, values } = request.headers;
   for (let i = 0; i < names.length; i++) {
-    // The map is asked for few fields only: this runs for every request that comes through a local proxy.
-    const { lower } = names[i]!;
-    const secure = lower.startsWith("x-forwarded-") ? schemeFields.get(lower) : undefined;
+    const secure = trust.schemeFields.get(names[i]!.lower);
     if (secure === undefined) continue;
     const scheme = values[i]?.toLowerCase() === secure ? "https" : "http";
     if (found !== undefined && found !== scheme) return undefined;

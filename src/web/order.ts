@@ -17,6 +17,7 @@ import { coreResponseModule } from "./modules/core_response.ts";
 import { emptyGifModule } from "./modules/empty_gif.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
+import { gunicornLogModule } from "./modules/gunicorn_log.ts";
 import { gunzipModule } from "./modules/gunzip.ts";
 import { gzipModule } from "./modules/gzip.ts";
 import { gzipStaticModule } from "./modules/gzip_static.ts";
@@ -98,5 +99,6 @@ export const modules: readonly Module<Directives>[] = [
   coreResponseModule,
   // Last: what has happened.
   logModule,
+  gunicornLogModule,
   postActionModule,
 ];

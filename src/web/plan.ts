@@ -18,6 +18,8 @@ export interface ListenPlan {
   readonly fastOpen: number | undefined;
   /** TCP_DEFER_ACCEPT. */
   readonly deferred: boolean;
+  /** Of a Unix socket's file: which mode bits it does not have. */
+  readonly umask?: number | undefined;
   /** SO_KEEPALIVE: off, on, or TCP_KEEPIDLE, TCP_KEEPINTVL (s), TCP_KEEPCNT. */
   readonly keepAlive: KeepAliveProbes | boolean | undefined;
 }

@@ -8,6 +8,7 @@ import { Compiler } from "./compile.ts";
 import { accessDirectives } from "./core/access.ts";
 import { documentDirectives } from "./core/documents.ts";
 import { errorDirectives } from "./core/errors.ts";
+import { type GunicornConf, gunicornDirectives, gunicornPolicies } from "./core/gunicorn.ts";
 import { httpDirectives, type NamedServer } from "./core/http.ts";
 import { limitDirectives } from "./core/limits.ts";
 import { type ListenConf, listenPlan, type SocketOptions } from "./core/listen.ts";
@@ -39,6 +40,7 @@ export const coreDirectives: readonly Directives[] = [
   resolverDirectives,
   gzipAcceptDirectives,
   openFileDirectives,
+  gunicornDirectives,
 ];
 
 /** A configuration whose every statement has been understood. */
@@ -160,6 +162,10 @@ export class SiteAddress {
   readonly proxyProtocol: boolean;
   /** How heads of requests are read here: as the default server says. */
   readonly policy: Policy;
+  /** … and from peers that are trusted more than others (`forwarded_allow_ips`). */
+  readonly #trustedPolicy: Policy;
+  /** `request_parsing gunicorn` */
+  readonly gunicorn: GunicornConf | undefined;
   readonly #names = new ServerNames<Server>();
   readonly #mergesSlashes: boolean;
   /** There is one server, whatever the Host, and no name of its is an expression whose match would be remembered. */
@@ -171,12 +177,21 @@ export class SiteAddress {
     const byDefault = defaultOf({ servers, first });
     this.defaultServer = serverOf(compiled, byDefault);
     const conf = byDefault.conf(httpDirectives);
-    this.policy = policyOf(conf);
+    const { request_parsing: parsing } = conf;
+    this.gunicorn = parsing === "gunicorn" ? byDefault.conf(gunicornDirectives) : undefined;
+    const policies = this.gunicorn === undefined ? undefined : gunicornPolicies(this.gunicorn);
+    this.policy = policies?.usual ?? policyOf(conf);
+    this.#trustedPolicy = policies?.trusted ?? this.policy;
     this.#mergesSlashes = conf.merge_slashes;
     this.#isAlone = servers.length === 1 && namesOf(byDefault).every(({ name }) => name.kind !== "regex");
     this.proxyProtocol = servers.some(({ listen }) => listen.proxyProtocol);
     for (const { block } of servers)
       for (const { name } of namesOf(block)) this.#names.add(name, serverOf(compiled, block));
+  }
+
+  /** How heads of requests from this client are read. */
+  policyFor(client: Client): Policy {
+    return this.gunicorn?.forwarded_allow_ips(client.peerAddress) === true ? this.#trustedPolicy : this.policy;
   }
 
   /** Chooses the server for a request. `now`: ms of `performance.now()`. */
@@ -196,10 +211,11 @@ export class SiteAddress {
     const uri = path === "*" ? "*" : normalizePath(path, this.#mergesSlashes);
     const exchange = new Exchange(
       { request, client, body, server: server ?? this.defaultServer, startedAt: now },
-      uri ?? "",
+      uri ?? (this.gunicorn === undefined ? "" : "/"),
       query,
     );
-    exchange.isMalformed = uri === undefined;
+    // Gunicorn's applications get whatever path was sent.
+    exchange.isMalformed = uri === undefined && this.gunicorn === undefined;
     captured?.(exchange);
     return exchange;
   }

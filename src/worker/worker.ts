@@ -12,15 +12,19 @@ import type { Transport, TransportHandler } from "../net/transport.ts";
 import { Counters } from "../shm/counters.ts";
 import { Scoreboard } from "../shm/scoreboard.ts";
 import { makeErrorLog } from "../web/core/error_log.ts";
+import type { GunicornConf } from "../web/core/gunicorn.ts";
 import { mainDirectives } from "../web/core/main.ts";
+import type { ProxyHeader } from "../web/exchange.ts";
 import type { Runtime } from "../web/module.ts";
 import { type Built, buildConfiguration, Site, type SiteAddress } from "../web/site.ts";
 import { ConnectionClient } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { LogFiles } from "./log_files.ts";
+import { OptionalPreface } from "./optional_preface.ts";
 import { firstInherited, type Leftovers, type ListenerPlan, type WorkerOrder, type WorkerPlan } from "./plan.ts";
 import { ProxyPreface } from "./proxy_preface.ts";
 import type { Service } from "./service.ts";
+import { UwsgiPreface } from "./uwsgi_preface.ts";
 
 /** Of the connections at the limit, this share of idle ones makes room for new clients at once. */
 const shedShare = 16;
@@ -131,13 +135,33 @@ class WebWorker {
         return new ProxyPreface(transport, this.#service, (proxy) =>
           this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy)),
         );
-      return this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, undefined));
+      const begin = (proxy: ProxyHeader | undefined) =>
+        this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy));
+      return address.gunicorn === undefined ? begin(undefined) : this.#asGunicorn(transport, address.gunicorn, begin);
     });
+  }
+
+  /** Gunicorn's settings may let something come ahead of HTTP. */
+  #asGunicorn(
+    transport: Transport,
+    { wire_protocol, uwsgi_allow_ips, gunicorn_proxy_protocol: mode, proxy_allow_ips }: GunicornConf,
+    begin: (proxy: ProxyHeader | undefined) => TransportHandler,
+  ): TransportHandler {
+    if (wire_protocol === "uwsgi")
+      return new UwsgiPreface(transport, this.#service, uwsgi_allow_ips, () => begin(undefined));
+    if (mode === "off") return begin(undefined);
+    return new OptionalPreface(transport, this.#service, { mode, allows: proxy_allow_ips }, begin);
   }
 
   #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler {
     const { connections, maxConnections } = this.#service;
-    const connection = new Connection(transport, new H1Server(address.policy), this.#service, address, client);
+    const connection = new Connection(
+      transport,
+      new H1Server(address.policyFor(client)),
+      this.#service,
+      address,
+      client,
+    );
     if (connections.size >= maxConnections) this.#makeRoom();
     if (connections.size >= maxConnections) {
       this.#log.log("alert", `${maxConnections} worker_connections are not enough, all are busy: a new one was closed`);

@@ -225,11 +225,11 @@ const marker = (contexts: number, summary: string): Directive<boolean> => ({
   },
 });
 
-/** Nginx's leniency, or that of the zero-configuration mode: everything ambiguous is refused. */
-const requestParsing: Directive<"nginx" | "strict"> = choice(["nginx", "strict"], {
+/** Nginx's leniency, that of the zero-configuration mode (everything ambiguous is refused), or Gunicorn's (core/gunicorn.ts). */
+const requestParsing = choice(["nginx", "strict", "gunicorn"], {
   contexts: http | server,
   initial: "nginx",
-  summary: "How strictly heads of requests are read: as Nginx reads them, or refusing everything ambiguous.",
+  summary: "How heads of requests are read: as Nginx reads them, refusing everything ambiguous, or as Gunicorn does.",
 });
 
 const largeBuffers: Directive<{ readonly count: number; readonly size: number }> = {

@@ -63,6 +63,10 @@ function socketOption(name: string, value: string, whole: string, at: Place): So
       return { receiveBuffer: bytes(value, whole, at), bind: true };
     case "sndbuf":
       return { sendBuffer: bytes(value, whole, at), bind: true };
+    case "umask":
+      // Our own: Gunicorn's setting of that name.
+      if (!/^0?[0-7]{1,3}$/.test(value)) throw new ConfigError(`invalid umask "${value}"`, at);
+      return { umask: Number.parseInt(value, 8), bind: true };
     case "ipv6only":
       if (value !== "on" && value !== "off") throw new ConfigError(`invalid ipv6only flags "${value}"`, at);
       return { ipv6Only: value === "on", bind: true };
@@ -186,6 +190,7 @@ export function listenPlan(key: string, address: ListenConf["address"], options:
     receiveBuffer: options.receiveBuffer,
     sendBuffer: options.sendBuffer,
     fastOpen: options.fastOpen,
+    umask: options.umask,
     deferred: options.deferred ?? false,
     keepAlive: options.keepAlive,
   };

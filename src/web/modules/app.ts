@@ -1,18 +1,21 @@
 /** Our own: Python applications. `app NAME { … }` says which and how they are run, `app_pass NAME` gives requests to one. */
 import { Call } from "../../app/call.ts";
 import type { Dispatcher } from "../../app/dispatch.ts";
-import { writeEnviron } from "../../app/environ.ts";
+import { type TextWriter, writeEnviron } from "../../app/environ.ts";
 import { pathEncoded } from "../../app/frames.ts";
 import { ConfigError, type Place } from "../../config/statement.ts";
 import type { Reply } from "../../http/message.ts";
+import { forwardTrust, gunicornDirectives } from "../core/gunicorn.ts";
+import { httpDirectives } from "../core/http.ts";
 import { context, type Directive, duplicate, flag, number, text, words } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
-import { forwardedScheme } from "../forwarded.ts";
+import { defaultTrust, type ForwardTrust, forwardedScheme } from "../forwarded.ts";
 import { defineModule } from "../module.ts";
 import { decodePath } from "../path.ts";
 import type { Handler } from "../pipeline.ts";
 import type { BufferedBody } from "../request_body.ts";
+import { decodeLoosely, mounting, writeProxyFacts } from "./app_gunicorn.ts";
 import { connectionOf } from "./realip.ts";
 
 const { http, location, locationIf, limitExcept, app } = context;
@@ -20,25 +23,68 @@ const { http, location, locationIf, limitExcept, app } = context;
 /** RFC 9110 9.2.1 */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
+/** What an application of Gunicorn's is given besides; undefined: nothing. */
+interface Extras {
+  readonly mounted: ReturnType<typeof mounting>;
+}
+
 /** `app_pass`: the application answers. */
-export function appPass(dispatcher: Dispatcher): Handler {
+export function appPass(dispatcher: Dispatcher, trust: ForwardTrust, extras: Extras | undefined): Handler {
   return (exchange) => {
-    const scheme = forwardedScheme(exchange.request, connectionOf(exchange));
+    const scheme = forwardedScheme(exchange.request, connectionOf(exchange), trust);
     if (scheme === undefined) return errorReply(400);
-    if (exchange.body === undefined) return call(dispatcher, exchange, scheme, undefined);
-    return exchange.body.read(exchange.location.limits).then((body) => call(dispatcher, exchange, scheme, body));
+    const made = (body: BufferedBody | undefined) =>
+      extras === undefined
+        ? call(dispatcher, exchange, scheme, body)
+        : callAsGunicorn(dispatcher, exchange, scheme, body, extras);
+    return exchange.body === undefined ? made(undefined) : exchange.body.read(exchange.location.limits).then(made);
   };
 }
 
+/** The application sees the path as sent, decoded but not normalised: as it does behind Nginx. What was rewritten, it sees so. */
 function call(
   dispatcher: Dispatcher,
   exchange: Exchange,
   scheme: "http" | "https",
   body: BufferedBody | undefined,
 ): Promise<Reply> {
-  const { request, client, uri } = exchange;
-  // The application sees the path as sent, decoded but not normalised: as it does behind Nginx. What was rewritten, it sees so.
+  const { request, uri } = exchange;
   const decoded = exchange.internal || uri === request.path ? uri : (decodePath(request.path) ?? uri);
+  return send(dispatcher, exchange, { scheme, body, decoded }, undefined);
+}
+
+function callAsGunicorn(
+  dispatcher: Dispatcher,
+  exchange: Exchange,
+  scheme: "http" | "https",
+  body: BufferedBody | undefined,
+  { mounted }: Extras,
+): Reply | Promise<Reply> {
+  const decoded = exchange.internal ? exchange.uri : decodeLoosely(exchange.request.path);
+  const place = mounted?.(exchange, decoded);
+  if (place === "elsewhere") {
+    exchange.log("error", "the path is not below the SCRIPT_NAME that the proxy has sent");
+    return errorReply(500);
+  }
+  return send(dispatcher, exchange, { scheme, body, decoded: place?.path ?? decoded }, (to) => {
+    if (place !== undefined) to.text(`\nSCRIPT_NAME\n${place.scriptName}`);
+    if (exchange.client.proxy !== undefined) writeProxyFacts(to, exchange);
+  });
+}
+
+interface Sent {
+  readonly scheme: "http" | "https";
+  readonly body: BufferedBody | undefined;
+  readonly decoded: string;
+}
+
+function send(
+  dispatcher: Dispatcher,
+  exchange: Exchange,
+  { scheme, body, decoded }: Sent,
+  more: ((to: TextWriter) => void) | undefined,
+): Promise<Reply> {
+  const { request, client } = exchange;
   const encoded = decoded.includes("\n");
   const facts = {
     method: exchange.method,
@@ -51,11 +97,17 @@ function call(
   const made = new Call(
     request,
     safe,
-    (to) => writeEnviron(to, request, client, facts),
+    more === undefined
+      ? (to) => writeEnviron(to, request, client, facts)
+      : (to) => {
+          writeEnviron(to, request, client, facts);
+          more(to);
+        },
     contentOf(body),
     encoded ? pathEncoded : 0,
   );
   exchange.onGone = () => made.cancel();
+  exchange.answeredBy = made;
   dispatcher.submit(made);
   return made.reply;
 }
@@ -168,6 +220,11 @@ export const appModule = defineModule({
   },
   compile({ app_pass }, { runtime, block }) {
     if (app_pass === undefined) return {};
-    return { content: appPass(runtime.app(app_pass)), addsSlash: true, isDynamic: block.own("files") === undefined };
+    const gunicorn =
+      block.conf(httpDirectives).request_parsing === "gunicorn" ? block.conf(gunicornDirectives) : undefined;
+    const trust = gunicorn === undefined ? defaultTrust : forwardTrust(gunicorn);
+    const extras = gunicorn && { mounted: mounting(gunicorn) };
+    const content = appPass(runtime.app(app_pass), trust, extras);
+    return { content, addsSlash: true, isDynamic: block.own("files") === undefined };
   },
 });

@@ -1,0 +1,1 @@
+"""Requests and responses of hooks, as annotations refer to them."""

@@ -1,0 +1,7 @@
+"""Requests in a pool of threads."""
+
+from gunicorn.workers.base import Worker
+
+
+class ThreadWorker(Worker):
+    kind = "gthread"
