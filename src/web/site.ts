@@ -189,6 +189,11 @@ export class SiteAddress {
       for (const { name } of namesOf(block)) this.#names.add(name, serverOf(compiled, block));
   }
 
+  /** `OPTIONS *` belongs to no location, but to Gunicorn's only one. */
+  get #asterisk(): string {
+    return this.gunicorn === undefined ? "*" : "/";
+  }
+
   /** How heads of requests from this client are read. */
   policyFor(client: Client): Policy {
     return this.gunicorn?.forwarded_allow_ips(client.peerAddress) === true ? this.#trustedPolicy : this.policy;
@@ -208,7 +213,7 @@ export class SiteAddress {
       : this.#names.find(request.host, (name, found) => {
           captured = (exchange) => name.captured(exchange, found);
         });
-    const uri = path === "*" ? "*" : normalizePath(path, this.#mergesSlashes);
+    const uri = path === "*" ? this.#asterisk : normalizePath(path, this.#mergesSlashes);
     const exchange = new Exchange(
       { request, client, body, server: server ?? this.defaultServer, startedAt: now },
       uri ?? (this.gunicorn === undefined ? "" : "/"),

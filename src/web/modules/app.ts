@@ -67,6 +67,10 @@ function callAsGunicorn(
     return errorReply(500);
   }
   return send(dispatcher, exchange, { scheme, body, decoded: place?.path ?? decoded }, (to) => {
+    const { bodyLength } = exchange.request;
+    // Of a body that ended early Gunicorn's applications see the length that was announced.
+    if (bodyLength > 0 && body !== undefined && lengthOf(body) !== bodyLength)
+      to.text(`\nCONTENT_LENGTH\n${bodyLength}`);
     if (place !== undefined) to.text(`\nSCRIPT_NAME\n${place.scriptName}`);
     if (exchange.client.proxy !== undefined) writeProxyFacts(to, exchange);
   });
