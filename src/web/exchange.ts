@@ -77,6 +77,8 @@ export class Exchange {
   jumpsLeft = 10;
   /** The status that an `error_page` led here with; 0: none did. */
   errorStatus = 0;
+  /** The status of a reply whose text is being made. */
+  statusToCome = 0;
   /** Fields that the client gets whoever answers in the end: of the page that an error page replaces, of an X-Accel-Redirect. */
   carriedFields: readonly (readonly [name: string, value: string])[] | undefined = undefined;
   /** An error page is being made: its own errors lead to no other (`recursive_error_pages`). */

@@ -178,7 +178,11 @@ export function settle(exchange: Exchange, found: Answer): Reply | Promise<Reply
 
 /** This is what the client gets: with the status that led to an error page, if one is shown. */
 function finished(exchange: Exchange, reply: Reply): Reply {
-  if (exchange.errorStatus !== 0 && reply.isPage !== true) setStatus(reply.head, exchange.errorStatus);
+  if (exchange.errorStatus !== 0 && reply.isPage !== true) {
+    setStatus(reply.head, exchange.errorStatus);
+    // The date of an error's page is not that of what was asked for.
+    if (exchange.errorStatus !== 200) ownHeaders(reply.head).delete("last-modified");
+  }
   const { carriedFields } = exchange;
   if (carriedFields !== undefined) {
     const headers = ownHeaders(reply.head);

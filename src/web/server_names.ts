@@ -47,7 +47,7 @@ export class ServerNames<V> {
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
     if (this.#heads.size > 0) {
-      for (let dot = host.indexOf(".", 1); dot > 0; dot = host.indexOf(".", dot + 1)) {
+      for (let dot = host.indexOf("."); dot >= 0; dot = host.indexOf(".", dot + 1)) {
         const found = this.#heads.get(host.slice(dot));
         if (found !== undefined) return found;
       }

@@ -71,7 +71,7 @@ function reply(exchange: Exchange, entries: readonly Entry[], callback: string, 
       case "json":
         return entriesJson(entries);
       case "jsonp":
-        return `/* */\r\n${callback}(${entriesJson(entries)});`;
+        return `/* callback */\r\n${callback}(${entriesJson(entries)});`;
       case "xml":
         return entriesXml(entries);
       default:

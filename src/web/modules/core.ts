@@ -60,15 +60,18 @@ function binaryAddress(text: string): string {
   return bytes === undefined ? text : Buffer.from(bytes).toString("latin1");
 }
 
+/** An empty query is none: a log shows "-". */
+const given = (args: string): string | undefined => (args === "" ? undefined : args);
+
 const variables: VariableTable = {
   args: {
     summary: "The query.",
-    get: ({ args }) => args,
+    get: ({ args }) => given(args),
     set(exchange, value) {
       exchange.args = value;
     },
   },
-  query_string: { summary: "The query.", get: ({ args }) => args },
+  query_string: { summary: "The query.", get: ({ args }) => given(args) },
   is_args: { summary: '"?" if there is a query.', get: ({ args }) => (args === "" ? "" : "?") },
   uri: { summary: "The path as it is now: decoded, normalised, perhaps rewritten.", get: ({ uri }) => uri },
   document_uri: { summary: "The same as $uri.", get: ({ uri }) => uri },
@@ -190,7 +193,8 @@ const variables: VariableTable = {
   status: {
     summary: "The response's status.",
     plain: true,
-    get: ({ reply }) => (reply === undefined ? "000" : String(reply.head.status).padStart(3, "0")),
+    get: ({ reply, errorStatus, statusToCome }) =>
+      String(reply?.head.status ?? (errorStatus || statusToCome)).padStart(3, "0"),
   },
   body_bytes_sent: {
     summary: "Bytes of the body that were sent.",

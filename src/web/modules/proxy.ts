@@ -123,9 +123,9 @@ export const proxyModule = defineModule({
     proxy_add_x_forwarded_for: {
       summary: "X-Forwarded-For with the client's address added.",
       get({ request: { headers }, client }) {
-        const before = headers.all("x-forwarded-for").join(", ");
+        const before = headers.all("x-forwarded-for");
         const address = client.peerAddress === "" ? "unix:" : client.peerAddress;
-        return before === "" ? address : `${before}, ${address}`;
+        return [...before, address].join(", ");
       },
     },
     proxy_internal_body_length: {

@@ -85,7 +85,7 @@ function isCurrent(asked: Headers, has: Headers): boolean {
   return seconds !== undefined && seconds === parseHttpDate(date);
 }
 
-const form = /^bytes=(.*)$/i;
+const form = /^bytes=(.+)$/i;
 const intRange = /^(\d+)-(\d*)$/;
 const suffixRange = /^-(\d+)$/;
 

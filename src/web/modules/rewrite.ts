@@ -272,6 +272,7 @@ const redirects = new Set([301, 302, 303, 307, 308]);
 function returned(exchange: Exchange, status: number, text: Template | undefined): Reply {
   if (text === undefined && (status >= 400 || status === 0)) return errorReply(status);
   if (redirects.has(status)) return redirectPage(exchange, status, text?.value(exchange) ?? "");
+  exchange.statusToCome = status;
   return textReply(exchange, status, text?.value(exchange) ?? "");
 }
 

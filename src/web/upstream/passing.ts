@@ -139,8 +139,12 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     const bytes = this.#protocol.replacedBody?.(exchange);
     if (bytes !== undefined)
       return this.#respond(exchange, to, { length: bytes.length, content: () => bytes, isUnbuffered: false });
-    if (!this.#conf.pass_request_body || body === undefined)
-      return this.#respond(exchange, to, { length: undefined, content: () => undefined, isUnbuffered: false });
+    if (!this.#conf.pass_request_body || body === undefined) {
+      // That there is none may be said (RFC 9110 8.6), and some servers want to hear it.
+      const isSaid = this.#conf.pass_request_body && exchange.request.headers.get("content-length") === "0";
+      const length = isSaid && exchange.parent === undefined ? 0 : undefined;
+      return this.#respond(exchange, to, { length, content: () => undefined, isUnbuffered: false });
+    }
     const length = body.kind === "bytes" ? body.bytes.length : body.length;
     const content = () =>
       body.kind === "bytes"

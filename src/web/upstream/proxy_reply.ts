@@ -91,6 +91,7 @@ export function proxiedReply(
     if (lower === "refresh") return changedRefresh(exchange, plan, byDefault, value);
     return lower === "set-cookie" && plan.cookies !== undefined ? changedCookie(exchange, plan.cookies, value) : value;
   });
+  if (head.status !== 200 && head.status !== 206 && head.status !== 304) headers.delete("last-modified");
   const upgrade = head.headers.get("upgrade");
   if (head.status === 101 && upgrade !== undefined) headers.add("Upgrade", upgrade);
   const reply: Reply = {
