@@ -132,13 +132,17 @@ function lead(exchange: Exchange, reply: Reply, page: ErrorPage): Reply | Jump {
   return redirectPage(exchange, redirects.includes(status) ? status : 302, to);
 }
 
+const keptOfOurs: readonly string[] = ["www-authenticate", "allow", "location", "retry-after"];
+// Where an upstream leads is for the page that takes its place, which may ask there itself.
+const keptOfUpstreams: readonly string[] = ["www-authenticate", "retry-after"];
+
 /** What a client needs of the reply besides its page. */
-function keptFields({ head: { headers } }: Reply): Exchange["carriedFields"] {
+function keptFields({ head: { headers }, isJudged }: Reply): Exchange["carriedFields"] {
+  const kinds = isJudged === undefined ? keptOfOurs : keptOfUpstreams;
   const kept: (readonly [string, string])[] = [];
   for (let i = 0; i < headers.size; i++) {
     const name = headers.names[i];
-    if (name !== undefined && ["www-authenticate", "allow", "location", "retry-after"].includes(name.lower))
-      kept.push([name.raw, headers.values[i] ?? ""]);
+    if (name !== undefined && kinds.includes(name.lower)) kept.push([name.raw, headers.values[i] ?? ""]);
   }
   return kept.length > 0 ? kept : undefined;
 }
