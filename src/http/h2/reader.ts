@@ -1,0 +1,204 @@
+/**
+ * From bytes to whole frames (RFC 9113 4.1), and from HEADERS and CONTINUATION to whole header blocks (4.3).
+ *
+ * Frames are understood where they lie; only one that comes in several reads is copied.
+ */
+import { asBuffer } from "../../base/bytes.ts";
+import { type ConnectionError, code, connectionError } from "./errors.ts";
+import { defaultFrameSize, flag, frame, frameHeaderLength, preface, read24, read31 } from "./frames.ts";
+import { flood } from "./guard.ts";
+import { maxContinuations } from "./options.ts";
+
+/** Where a frame's payload lies. */
+export interface Span {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Who understands them. Whatever it returns ends the connection. */
+export interface FrameHandler {
+  onHeaders(stream: number, flags: number, block: Span): ConnectionError | undefined;
+  onFrame(kind: number, flags: number, stream: number, payload: Span): ConnectionError | undefined;
+  /** A header block begins, of which nothing has been decoded: may it? */
+  onHeadersBegin(stream: number, dependsOn: number): ConnectionError | undefined;
+}
+
+/** A header block of which fragments have come. */
+interface Gathered {
+  readonly stream: number;
+  readonly flags: number;
+  readonly fragments: Uint8Array[];
+  length: number;
+}
+
+export class FrameReader {
+  error: ConnectionError | undefined = undefined;
+  readonly #handler: FrameHandler;
+  readonly #maxBlock: number;
+  #prefaceLeft = preface.length;
+  /** The beginning of a frame. */
+  #kept: Buffer | undefined = undefined;
+  #keptLength = 0;
+  #gathered: Gathered | undefined = undefined;
+
+  /** `maxBlock`: most bytes of a header block before it is decoded. */
+  constructor(handler: FrameHandler, maxBlock: number) {
+    this.#handler = handler;
+    this.#maxBlock = maxBlock;
+  }
+
+  /** The stream whose head has begun to arrive; 0: none. */
+  get headStream(): number {
+    if (this.#gathered !== undefined) return this.#gathered.stream;
+    const kept = this.#kept;
+    if (kept === undefined || this.#keptLength < frameHeaderLength || kept[3] !== frame.headers) return 0;
+    return read31(kept, 5);
+  }
+
+  /** The stream of whose DATA a part has arrived; 0: none. */
+  get dataStream(): number {
+    const kept = this.#kept;
+    if (kept === undefined || this.#keptLength < frameHeaderLength || kept[3] !== frame.data) return 0;
+    return read31(kept, 5);
+  }
+
+  /** A frame has begun to arrive, or a header block. */
+  get isWithin(): boolean {
+    return this.#kept !== undefined || this.#gathered !== undefined;
+  }
+
+  /** Understands what it can; false: `error` says why the connection has to end. */
+  read(given: Uint8Array): boolean {
+    const bytes = asBuffer(given);
+    let at = 0;
+    if (this.#prefaceLeft > 0) {
+      at = this.#readPreface(bytes);
+      if (at < 0) return false;
+    }
+    if (this.#kept !== undefined) {
+      at = this.#complete(this.#kept, bytes, at);
+      if (at < 0) return false;
+    }
+    const { length } = bytes;
+    while (length - at >= frameHeaderLength) {
+      const size = read24(bytes, at);
+      if (size > defaultFrameSize) return this.#fail(tooLarge(size));
+      if (length - at < frameHeaderLength + size) break;
+      if (!this.#frame(bytes, at, size)) return false;
+      at += frameHeaderLength + size;
+    }
+    if (at < length) this.#keep(bytes, at);
+    return true;
+  }
+
+  #readPreface(bytes: Buffer): number {
+    const at = preface.length - this.#prefaceLeft;
+    const count = Math.min(this.#prefaceLeft, bytes.length);
+    if (preface.compare(bytes, 0, count, at, at + count) !== 0) {
+      this.#fail(connectionError(code.protocolError, "RFC 9113 3.4", "client sent invalid connection preface"));
+      return -1;
+    }
+    this.#prefaceLeft -= count;
+    return count;
+  }
+
+  #keep(bytes: Buffer, at: number): void {
+    const kept = Buffer.allocUnsafeSlow(frameHeaderLength + defaultFrameSize);
+    kept.set(bytes.subarray(at));
+    this.#kept = kept;
+    this.#keptLength = bytes.length - at;
+  }
+
+  /** The frame that had begun to arrive; returns where the next begins; -1: none does. */
+  #complete(kept: Buffer, bytes: Buffer, from: number): number {
+    let at = from;
+    let wanted: number = frameHeaderLength;
+    for (;;) {
+      if (this.#keptLength >= frameHeaderLength) {
+        const size = read24(kept, 0);
+        if (size > defaultFrameSize) {
+          this.#fail(tooLarge(size));
+          return -1;
+        }
+        wanted = frameHeaderLength + size;
+      }
+      const count = Math.min(wanted - this.#keptLength, bytes.length - at);
+      kept.set(bytes.subarray(at, at + count), this.#keptLength);
+      this.#keptLength += count;
+      at += count;
+      if (this.#keptLength < wanted) return at;
+      if (wanted > frameHeaderLength || read24(kept, 0) === 0) break;
+    }
+    this.#kept = undefined;
+    return this.#frame(kept, 0, wanted - frameHeaderLength) ? at : -1;
+  }
+
+  #frame(bytes: Buffer, at: number, size: number): boolean {
+    const kind = bytes[at + 3]!;
+    const flags = bytes[at + 4]!;
+    const stream = read31(bytes, at + 5);
+    const from = at + frameHeaderLength;
+    const payload = { bytes, from, to: from + size };
+    const error =
+      kind === frame.headers || kind === frame.continuation || this.#gathered !== undefined
+        ? this.#blockFrame(kind, flags, stream, payload)
+        : this.#handler.onFrame(kind, flags, stream, payload);
+    return error === undefined || this.#fail(error);
+  }
+
+  #blockFrame(kind: number, flags: number, stream: number, payload: Span): ConnectionError | undefined {
+    const gathered = this.#gathered;
+    if (gathered === undefined) {
+      return kind === frame.headers
+        ? this.#headers(flags, stream, payload)
+        : broken("RFC 9113 6.10", "CONTINUATION without HEADERS");
+    }
+    // RFC 9113 4.3: nothing comes between the frames of a block.
+    if (kind !== frame.continuation || stream !== gathered.stream)
+      return broken("RFC 9113 6.10", "client sent inappropriate frame while CONTINUATION was expected");
+    return this.#gather(gathered, flags, payload);
+  }
+
+  /** RFC 9113 6.2 */
+  #headers(flags: number, stream: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    const prefix = ((flags & flag.padded) !== 0 ? 1 : 0) + ((flags & flag.priority) !== 0 ? 5 : 0);
+    if (to - from < prefix) return tooSmall("HEADERS");
+    let begin = from;
+    const padding = (flags & flag.padded) !== 0 ? bytes[begin++]! : 0;
+    const dependsOn = (flags & flag.priority) !== 0 ? read31(bytes, begin) : -1;
+    begin = from + prefix;
+    const end = to - padding;
+    if (end < begin) return broken("RFC 9113 6.2", "client sent padded frame with incorrect length");
+    const error = this.#handler.onHeadersBegin(stream, dependsOn);
+    if (error !== undefined) return error;
+    const block = { bytes, from: begin, to: end };
+    if ((flags & flag.endHeaders) !== 0) return this.#handler.onHeaders(stream, flags, block);
+    this.#gathered = { stream, flags, fragments: [], length: 0 };
+    return this.#gather(this.#gathered, flags, block);
+  }
+
+  #gather(gathered: Gathered, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    gathered.fragments.push(new Uint8Array(bytes.subarray(from, to)));
+    gathered.length += to - from;
+    if (gathered.length > this.#maxBlock) return flood("a header block is too large");
+    if ((flags & flag.endHeaders) === 0)
+      return gathered.fragments.length > maxContinuations ? flood("a header block in too many frames") : undefined;
+    this.#gathered = undefined;
+    const block = Buffer.concat(gathered.fragments);
+    return this.#handler.onHeaders(gathered.stream, gathered.flags, { bytes: block, from: 0, to: block.length });
+  }
+
+  #fail(error: ConnectionError): false {
+    this.error = error;
+    return false;
+  }
+}
+
+const broken = (rule: string, detail: string): ConnectionError => connectionError(code.protocolError, rule, detail);
+
+export const tooSmall = (what: string): ConnectionError =>
+  connectionError(code.frameSizeError, "RFC 9113 4.2", `client sent ${what} frame with incorrect length`);
+
+const tooLarge = (size: number): ConnectionError =>
+  connectionError(code.frameSizeError, "RFC 9113 4.2", `client sent too large frame: ${size}`);

@@ -1,0 +1,430 @@
+/** What each frame means (RFC 9113 6): for its stream, for the connection, for whoever hears of the events. */
+import type { EngineEvent, ProtocolError } from "../engine.ts";
+import { type ConnectionError, code, connectionError, type ErrorCode } from "./errors.ts";
+import { flag, frame, read31 } from "./frames.ts";
+import type { Guard } from "./guard.ts";
+import { Heads } from "./heads.ts";
+import { connectionWindow, type H2Options, maxHeld } from "./options.ts";
+import { type Priority, parsePriority } from "./priority.ts";
+import { type FrameHandler, FrameReader, type Span, tooSmall } from "./reader.ts";
+import { type Assembled, assembleTrailers } from "./request.ts";
+import type { Sender } from "./sender.ts";
+import type { PeerSettings } from "./settings.ts";
+import { H2Stream, type Streams } from "./stream.ts";
+import { defaultWindow, ReceiveWindow } from "./window.ts";
+
+/** What the frames' meanings change, beside streams. */
+export interface Parts {
+  readonly streams: Streams;
+  readonly sender: Sender;
+  readonly peer: PeerSettings;
+  readonly guard: Guard;
+  readonly options: H2Options;
+}
+
+/** PRIORITY_UPDATE may come before its stream does (RFC 9218 7.1): so many are kept. */
+const maxEarlyPriorities = 128;
+
+export class Receiver implements FrameHandler {
+  readonly reader: FrameReader;
+  /** Since they were last taken. */
+  events: EngineEvent[] = [];
+  /** The peer will open no further streams. */
+  peerLeaves = false;
+  /** The highest stream that is still served; streams above it are ignored. */
+  lastServed = Number.MAX_SAFE_INTEGER;
+  /** Called for a PING's answer. */
+  onPong: (() => void) | undefined = undefined;
+  readonly #parts: Parts;
+  readonly #heads: Heads;
+  readonly #window = new ReceiveWindow(connectionWindow);
+  /** Bytes of all bodies that nobody has taken. */
+  #held = 0;
+  /** Our SETTINGS hold. */
+  #acknowledged = false;
+  /** Some settings have come, as they must at the very beginning. */
+  #hasSettings = false;
+  /** A head whose stream has been refused before it was complete. */
+  #refusedHead = 0;
+  readonly #earlyPriorities = new Map<number, Priority>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#heads = new Heads(parts.options);
+    // Huffman coding makes at most five eighths of a text.
+    this.reader = new FrameReader(this, parts.options.fieldsLimit + 16 * 1024);
+  }
+
+  /** What the connection's window is opened by at its beginning. */
+  static readonly windowAtStart = connectionWindow - defaultWindow;
+
+  // Heads.
+
+  onHeadersBegin(id: number, dependsOn: number): ConnectionError | undefined {
+    if ((id & 1) === 0) return broken("RFC 9113 5.1.1", "client sent HEADERS frame with incorrect identifier");
+    if (dependsOn === id)
+      return broken("RFC 7540 5.3.1", `client sent HEADERS frame for stream ${id} with incorrect dependency`);
+    const { streams } = this.#parts;
+    if (this.#tooEarly()) return noSettings;
+    if (id > streams.last) streams.last = id;
+    else if (!streams.open.has(id) && !streams.wasReset(id))
+      return broken("RFC 9113 5.1.1", `client sent HEADERS frame for closed stream ${id}`);
+    return undefined;
+  }
+
+  onHeaders(id: number, flags: number, block: Span): ConnectionError | undefined {
+    const { streams } = this.#parts;
+    const end = (flags & flag.endStream) !== 0;
+    const stream = streams.open.get(id);
+    if (stream !== undefined) return this.#trailers(stream, end, block);
+    const read = this.#heads.read(block, end);
+    if ("code" in read) return read;
+    // What has been refused, or was on its way when the end was announced (RFC 9113 6.8): only the table is concerned.
+    if (streams.wasReset(id) || id > this.lastServed) return undefined;
+    if (this.#refusedHead === id) return this.#forget(id);
+    return this.#begin(id, end, read);
+  }
+
+  #begin(id: number, end: boolean, { head, error, priority }: Assembled): ConnectionError | undefined {
+    const { streams, options, guard, peer } = this.#parts;
+    const early = !this.#acknowledged && !end && options.prereadSize < defaultWindow;
+    if (streams.open.size >= options.maxStreams || early) return this.#refuseStream(id);
+    guard.request();
+    const stream = new H2Stream(id, peer.initialWindowSize, options.prereadSize);
+    streams.open.set(id, stream);
+    stream.isHead = head.method === "HEAD";
+    stream.expected = end ? 0 : head.bodyLength;
+    if (end) stream.move("received END_STREAM");
+    if (priority !== undefined) stream.priority = parsePriority(priority);
+    if (this.#earlyPriorities.size > 0) this.#takeEarlyPriority(stream);
+    if (error === undefined) this.events.push({ type: "request", stream: id, head, end });
+    else {
+      stream.malformed = error.status === 400;
+      this.events.push({ type: "refused", stream: id, error, head });
+      return guard.reset();
+    }
+    return undefined;
+  }
+
+  #takeEarlyPriority(stream: H2Stream): void {
+    const early = this.#earlyPriorities.get(stream.id);
+    if (early === undefined) return;
+    // RFC 9218 7.1: it is younger than the field.
+    stream.priority = early;
+    this.#earlyPriorities.delete(stream.id);
+  }
+
+  /** RFC 9113 5.1.2: the client may try again. */
+  #refuseStream(id: number): ConnectionError | undefined {
+    const { streams, sender, guard } = this.#parts;
+    sender.reset(id, code.refusedStream);
+    streams.remember(id);
+    return guard.reset();
+  }
+
+  #forget(id: number): undefined {
+    this.#refusedHead = 0;
+    this.#parts.streams.remember(id);
+    return undefined;
+  }
+
+  /** RFC 9113 8.1 */
+  #trailers(stream: H2Stream, end: boolean, { bytes, from, to }: Span): ConnectionError | undefined {
+    const { decoder } = this.#heads;
+    if (!decoder.decode(bytes, from, to)) return decoder.error;
+    if (!stream.receives) return this.#streamError(stream, code.streamClosed, "RFC 9113 5.1", "HEADERS after the end");
+    if (!end)
+      return this.#streamError(
+        stream,
+        code.protocolError,
+        "RFC 9113 8.1",
+        "a second head that does not end the stream",
+      );
+    const trailers = assembleTrailers(decoder.fields, this.#parts.options.policy);
+    if (typeof trailers === "string") return this.#streamError(stream, code.protocolError, "RFC 9113 8.1", trailers);
+    if (decoder.length > this.#parts.options.fieldsLimit)
+      return this.#streamError(stream, code.protocolError, "RFC 9113 10.5.1", "too many trailers");
+    if (stream.expected >= 0 && stream.received !== stream.expected) return this.#wrongLength(stream, true);
+    this.#endBody(stream);
+    this.events.push({ type: "trailers", stream: stream.id, headers: trailers });
+    return undefined;
+  }
+
+  /** The head that is arriving will be no request; what is still to come of it is read for the table's sake. */
+  refuseHead(id: number): void {
+    this.#refusedHead = id;
+    this.#parts.sender.reset(id, code.protocolError);
+  }
+
+  // All other frames.
+
+  onFrame(kind: number, flags: number, stream: number, payload: Span): ConnectionError | undefined {
+    const size = payload.to - payload.from;
+    if (kind !== frame.settings && this.#tooEarly()) return noSettings;
+    switch (kind) {
+      case frame.data:
+        return this.#data(stream, flags, payload);
+      case frame.windowUpdate:
+        return size === 4 ? this.#windowUpdate(stream, read31(payload.bytes, payload.from)) : tooSmall("WINDOW_UPDATE");
+      case frame.rstStream:
+        return size === 4 ? this.#rstStream(stream, payload) : tooSmall("RST_STREAM");
+      case frame.settings:
+        return this.#settings(stream, flags, payload);
+      case frame.ping:
+        return size === 8 ? this.#ping(stream, flags, payload) : tooSmall("PING");
+      case frame.goaway:
+        if (stream !== 0) return broken("RFC 9113 6.8", "client sent GOAWAY frame with incorrect identifier");
+        if (size < 8) return tooSmall("GOAWAY");
+        this.peerLeaves = true;
+        return this.#parts.guard.control("GOAWAY");
+      case frame.priority:
+        return this.#priority(stream, payload);
+      case frame.priorityUpdate:
+        return this.#priorityUpdate(stream, payload);
+      case frame.pushPromise:
+        return broken("RFC 9113 8.4", "client sent PUSH_PROMISE frame");
+      default:
+        // RFC 9113 5.5
+        return this.#parts.guard.control("unknown");
+    }
+  }
+
+  /** RFC 9113 3.4. Nginx does not insist. */
+  #tooEarly(): boolean {
+    return !this.#hasSettings && !this.#parts.options.policy.looseHead;
+  }
+
+  /** RFC 9113 6.1 */
+  #data(id: number, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    const { streams, guard, sender } = this.#parts;
+    const size = to - from;
+    if (id === 0) return broken("RFC 9113 6.1", "client sent DATA frame with incorrect identifier");
+    let begin = from;
+    let end = to;
+    if ((flags & flag.padded) !== 0) {
+      if (size === 0) return tooSmall("DATA");
+      end -= bytes[begin++]!;
+      if (end < begin) return broken("RFC 9113 6.1", "client sent padded DATA frame with incorrect length");
+    }
+    if (!this.#window.take(size))
+      return connectionError(code.flowControlError, "RFC 9113 6.9.1", "client violated connection flow control");
+    this.openConnection();
+    const stream = streams.open.get(id);
+    if (stream === undefined) {
+      if (streams.isIdle(id)) return broken("RFC 9113 5.1", "client sent DATA frame for an idle stream");
+      if (streams.wasReset(id)) return guard.control("late DATA");
+      sender.reset(id, code.streamClosed);
+      streams.remember(id);
+      return guard.reset();
+    }
+    if (!stream.receives)
+      return this.#streamError(
+        stream,
+        code.streamClosed,
+        "RFC 9113 5.1",
+        "client sent DATA frame for half-closed stream",
+      );
+    if (!stream.receiveWindow.take(size))
+      return this.#streamError(stream, code.flowControlError, "RFC 9113 6.9.1", "client violated flow control");
+    const last = (flags & flag.endStream) !== 0;
+    guard.moved(size);
+    return (
+      this.#body(stream, bytes.subarray(begin, end), last) ??
+      (end === begin && !last ? guard.control("empty DATA") : undefined)
+    );
+  }
+
+  #body(stream: H2Stream, bytes: Uint8Array, last: boolean): ConnectionError | undefined {
+    stream.received += bytes.length;
+    const { expected, received } = stream;
+    // RFC 9113 8.1.1
+    if (expected >= 0 && (received > expected || (last && received < expected))) return this.#wrongLength(stream, last);
+    if (last) this.#endBody(stream);
+    else if (stream.wanted && !stream.paused) this.#openStream(stream);
+    else {
+      stream.held += bytes.length;
+      this.#held += bytes.length;
+    }
+    if (!stream.malformed) this.events.push({ type: "data", stream: stream.id, bytes, end: last });
+    return undefined;
+  }
+
+  #wrongLength(stream: H2Stream, last: boolean): ConnectionError | undefined {
+    const detail = "client sent a body of another length than Content-Length says";
+    if (stream.phase === "ended" || stream.malformed)
+      return this.#streamError(stream, code.protocolError, "RFC 9113 8.1.1", detail);
+    stream.malformed = true;
+    stream.expected = -1;
+    if (last) this.#endBody(stream);
+    this.events.push({ type: "refused", stream: stream.id, error: { status: 400, rule: "RFC 9113 8.1.1", detail } });
+    return this.#parts.guard.reset();
+  }
+
+  #endBody(stream: H2Stream): void {
+    this.release(stream);
+    stream.move("received END_STREAM");
+    if (stream.state === "closed") this.#parts.streams.close(stream);
+  }
+
+  // Windows that we open.
+
+  /** The body is read, or has to wait: a window that is closed makes the client wait, too. */
+  read(stream: H2Stream, paused: boolean): void {
+    stream.wanted = true;
+    stream.paused = paused;
+    stream.receiveWindow.grow(this.#parts.options.bodyWindow);
+    if (paused) return;
+    this.release(stream);
+    if (stream.receives) this.#openStream(stream);
+  }
+
+  /** What it held is with its reader, or will never be. */
+  release(stream: H2Stream): void {
+    this.#held -= stream.held;
+    stream.held = 0;
+    this.openConnection();
+  }
+
+  #openStream(stream: H2Stream): void {
+    const due = stream.receiveWindow.due(0);
+    if (due > 0) this.#parts.sender.windowUpdate(stream.id, due);
+  }
+
+  openConnection(): void {
+    const due = this.#window.due(Math.max(this.#held - maxHeld, 0));
+    if (due > 0) this.#parts.sender.windowUpdate(0, due);
+  }
+
+  // Frames about streams and the connection.
+
+  /** RFC 9113 6.9 */
+  #windowUpdate(id: number, by: number): ConnectionError | undefined {
+    const { streams, sender, guard } = this.#parts;
+    if (id === 0) {
+      if (by === 0) return broken("RFC 9113 6.9", "client sent WINDOW_UPDATE frame with incorrect window increment 0");
+      if (!sender.window.open(by))
+        return connectionError(code.flowControlError, "RFC 9113 6.9.1", "client violated connection flow control");
+      return guard.control("WINDOW_UPDATE");
+    }
+    const stream = streams.open.get(id);
+    if (stream === undefined)
+      return streams.isIdle(id)
+        ? broken("RFC 9113 5.1", "client sent WINDOW_UPDATE frame for an idle stream")
+        : guard.control("WINDOW_UPDATE");
+    if (by === 0)
+      return this.#streamError(
+        stream,
+        code.protocolError,
+        "RFC 9113 6.9",
+        "client sent WINDOW_UPDATE frame with incorrect window increment 0",
+      );
+    if (!stream.sendWindow.open(by))
+      return this.#streamError(stream, code.flowControlError, "RFC 9113 6.9.1", "client violated flow control");
+    return guard.control("WINDOW_UPDATE");
+  }
+
+  /** RFC 9113 6.4 */
+  #rstStream(id: number, { bytes, from }: Span): ConnectionError | undefined {
+    const { streams, guard } = this.#parts;
+    if (id === 0) return broken("RFC 9113 6.4", "client sent RST_STREAM frame with incorrect identifier");
+    const stream = streams.open.get(id);
+    if (stream === undefined)
+      return streams.isIdle(id)
+        ? broken("RFC 9113 6.4", "client sent RST_STREAM frame for an idle stream")
+        : guard.control("RST_STREAM");
+    const wasAnswered = stream.phase === "ended";
+    const number = read31(bytes, from);
+    this.#giveUp(stream, "RFC 9113 6.4", `client terminated stream ${id} with status ${number}`);
+    streams.close(stream);
+    return wasAnswered ? guard.control("RST_STREAM") : guard.reset();
+  }
+
+  /** Nothing more is sent or heard of it; who works for it is told. */
+  #giveUp(stream: H2Stream, rule: string, detail: string): void {
+    this.release(stream);
+    const wasEnded = stream.phase === "ended";
+    this.#parts.sender.abandon(stream);
+    const error: ProtocolError = { status: 400, rule, detail };
+    if (!wasEnded) this.events.push({ type: "reset", stream: stream.id, error });
+  }
+
+  /** RFC 9113 5.4.2. A client that makes us reset its streams does the same as one that resets them itself. */
+  #streamError(stream: H2Stream, number: ErrorCode, rule: string, detail: string): ConnectionError | undefined {
+    const { streams, sender, guard } = this.#parts;
+    this.#giveUp(stream, rule, detail);
+    sender.reset(stream.id, number);
+    streams.closeReset(stream);
+    return guard.reset();
+  }
+
+  /** RFC 9113 6.5 */
+  #settings(id: number, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    const { sender, peer, guard } = this.#parts;
+    const size = to - from;
+    if (id !== 0) return broken("RFC 9113 6.5", "client sent SETTINGS frame with incorrect identifier");
+    if ((flags & flag.ack) !== 0) {
+      if (size !== 0) return tooSmall("SETTINGS");
+      this.#acknowledged = true;
+      return this.#tooEarly() ? noSettings : guard.control("SETTINGS");
+    }
+    if (size % 6 !== 0) return tooSmall("SETTINGS");
+    this.#hasSettings = true;
+    const before = peer.initialWindowSize;
+    const error = peer.apply(bytes, from, to) ?? this.#adjustWindows(peer.initialWindowSize - before);
+    if (error !== undefined) return error;
+    sender.applySettings();
+    sender.control(frame.settings, flag.ack, 0, nothing);
+    return guard.control("SETTINGS", 1 + size / 60);
+  }
+
+  /** RFC 9113 6.9.2 */
+  #adjustWindows(by: number): ConnectionError | undefined {
+    if (by === 0) return undefined;
+    for (const { sendWindow } of this.#parts.streams.open.values())
+      if (!sendWindow.open(by))
+        return connectionError(
+          code.flowControlError,
+          "RFC 9113 6.9.2",
+          "SETTINGS_INITIAL_WINDOW_SIZE makes a window too large",
+        );
+    return undefined;
+  }
+
+  /** RFC 9113 6.7 */
+  #ping(id: number, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    const { sender, guard } = this.#parts;
+    if (id !== 0) return broken("RFC 9113 6.7", "client sent PING frame with incorrect identifier");
+    if ((flags & flag.ack) === 0) sender.control(frame.ping, flag.ack, 0, bytes.subarray(from, to));
+    else this.onPong?.();
+    return guard.control("PING");
+  }
+
+  /** RFC 9113 6.3: checked, and ignored. */
+  #priority(id: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    if (id === 0) return broken("RFC 9113 6.3", "client sent PRIORITY frame with incorrect identifier");
+    if (to - from !== 5) return tooSmall("PRIORITY");
+    if (read31(bytes, from) === id)
+      return broken("RFC 7540 5.3.1", `client sent PRIORITY frame for stream ${id} with incorrect dependency`);
+    return this.#parts.guard.control("PRIORITY");
+  }
+
+  /** RFC 9218 7.1 */
+  #priorityUpdate(id: number, { bytes, from, to }: Span): ConnectionError | undefined {
+    const { streams, guard } = this.#parts;
+    if (id !== 0) return broken("RFC 9218 7.1", "client sent PRIORITY_UPDATE frame with incorrect identifier");
+    if (to - from < 4) return tooSmall("PRIORITY_UPDATE");
+    const about = read31(bytes, from);
+    if ((about & 1) === 0) return broken("RFC 9218 7.1", "client sent PRIORITY_UPDATE frame about no request");
+    const priority = parsePriority(bytes.latin1Slice(from + 4, to));
+    const stream = streams.open.get(about);
+    if (stream !== undefined) stream.priority = priority;
+    else if (streams.isIdle(about) && this.#earlyPriorities.size < maxEarlyPriorities)
+      this.#earlyPriorities.set(about, priority);
+    return guard.control("PRIORITY_UPDATE");
+  }
+}
+
+const nothing = new Uint8Array(0);
+const noSettings = connectionError(code.protocolError, "RFC 9113 3.4", "client sent no SETTINGS frame first");
+
+const broken = (rule: string, detail: string): ConnectionError => connectionError(code.protocolError, rule, detail);
