@@ -51,12 +51,17 @@ class ChangedSource implements Source, Sink {
       if (!(made instanceof Promise)) return this.#pass(made, last);
       made.then(
         (later) => this.#pass(later, last),
-        (error) => this.fail(messageOf(error)),
+        (error) => this.#break(error),
       );
     } catch (error) {
-      this.#inner.cancel("a filter failed");
-      this.fail(messageOf(error));
+      this.#break(error);
     }
+  }
+
+  #break(error: unknown): void {
+    if (this.#cancelled) return;
+    this.#inner.cancel("a filter failed");
+    this.fail(messageOf(error));
   }
 
   #pass(bytes: Uint8Array, last: boolean): void {

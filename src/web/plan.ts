@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 
 /** One address to listen on, and how (the directive `listen`). */
 export interface ListenPlan {
-  /** What the configuration's servers are found by: "127.0.0.1:8000", "*:80", "[::]:80", "unix:/run/x.sock". */
+  /** What the configuration's servers are found by: "127.0.0.1:8000", "0.0.0.0:80", "[::]:80", "unix:/run/x.sock". */
   readonly key: string;
   readonly address: Address;
   readonly backlog: number;

@@ -1,4 +1,5 @@
 /** The configuration as one web worker serves it: from an address and a request's head to an Exchange in its server. */
+import { formatAddress } from "../base/address.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { ConfigError } from "../config/statement.ts";
 import { headerLimits, nginxPolicy, type Policy, strictPolicy } from "../http/h1/policy.ts";
@@ -75,7 +76,7 @@ const usual = (): ListenConf => {
   const address = { kind: "tcp", family: 4, host: "0.0.0.0", port } as const;
   return {
     address,
-    key: `*:${port}`,
+    key: formatAddress(address),
     isDefault: false,
     ssl: false,
     http2: false,

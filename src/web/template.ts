@@ -104,8 +104,6 @@ function inPairs(parts: readonly (string | Get)[]): (exchange: Exchange) => stri
   };
 }
 
-const nameCharacters = /[A-Za-z0-9_]/;
-
 function split(text: string, at: Place): Part[] {
   const parts: Part[] = [];
   let plain = "";
@@ -128,7 +126,7 @@ function split(text: string, at: Place): Part[] {
 }
 
 function malformed(rest: string, at: Place): ConfigError {
-  if (rest.startsWith("${") && nameCharacters.test(rest[2] ?? ""))
+  if (rest.startsWith("${") && rest.length > 2 && rest[2] !== "}")
     return new ConfigError(
       `the closing bracket in "${/^\$\{[A-Za-z0-9_]*/.exec(rest)?.[0].slice(2)}" variable is missing`,
       at,

@@ -56,7 +56,7 @@ export const siteOf = (http: string): Site =>
 
 /** The server of an http block that has one alone, on port 80. */
 export function compiledSite(http: string): Server {
-  const address = siteOf(http).addresses.get("*:80");
+  const address = siteOf(http).addresses.get("0.0.0.0:80");
   if (address === undefined) throw new Error("nobody listens on port 80");
   return address.defaultServer;
 }

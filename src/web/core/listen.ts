@@ -9,7 +9,7 @@ import type { KeepAliveProbes, ListenPlan } from "../plan.ts";
 /** One address of a server. */
 export interface ListenConf {
   readonly address: Address;
-  /** "127.0.0.1:8000", "*:80", "[::]:80", "unix:/run/x.sock" */
+  /** "127.0.0.1:8000", "0.0.0.0:80", "[::]:80", "unix:/run/x.sock" */
   readonly key: string;
   readonly isDefault: boolean;
   readonly ssl: boolean;
@@ -41,7 +41,13 @@ export function parseListen({ args, at }: Statement, before: readonly ListenConf
       options = { ...options, ...set };
     }
   }
-  const made = listenAddresses(text, at).map((address) => ({ address, key: keyOf(address), ...flags, options, at }));
+  const made = listenAddresses(text, at).map((address) => ({
+    address,
+    key: formatAddress(address),
+    ...flags,
+    options,
+    at,
+  }));
   for (const { key } of made)
     if (before.some((other) => other.key === key)) throw new ConfigError(`a duplicate listen ${key}`, at);
   return made;
@@ -113,11 +119,6 @@ function keepAlive(text: string, at: Place): boolean | KeepAliveProbes {
   }
   return probes;
 }
-
-const keyOf = (address: ListenConf["address"]): string =>
-  address.kind === "tcp" && address.family === 4 && address.host === "0.0.0.0"
-    ? `*:${address.port}`
-    : formatAddress(address);
 
 /** `127.0.0.1:8000`, `127.0.0.1`, `8000`, `*:8000`, `[::]:8000`, `localhost:8000`, `unix:/path`, and ports as ranges. */
 function listenAddresses(text: string, at: Place): ListenConf["address"][] {
