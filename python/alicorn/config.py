@@ -207,7 +207,8 @@ class _Version(argparse.Action):
         self.text = text
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.exit(0, self.text % {"prog": parser.prog} + "\n")
+        print(self.text % {"prog": parser.prog}, flush=True)
+        parser.exit()
 
 
 def _add_flag(parser: argparse.ArgumentParser, row: Setting) -> None:

@@ -54,7 +54,7 @@ class Server:
         self.WORKERS: dict[int, Any] = {}
         self.LISTENERS = [Listener(address) for address in facts.get("listening", [])]
         self.num_workers = cfg.workers
-        self.worker_age = 0
+        self.worker_age = facts.get("worker_age", 0)
         self.timeout = cfg.timeout
         self.proc_name = cfg.proc_name
         self.master_name = "Master"

@@ -141,10 +141,12 @@ class WatchedGateway(Gateway):
         self._post_request = post_request
         self._access = access
         self._turn = _Turn()
+        self.begun = 0
 
     def serve(self, link: Any, ident: int, flags: int, text: str, body: bytes) -> None:
         turn = self._turn
         turn.environ = None
+        self.begun += 1
         began = monotonic()
         try:
             super().serve(link, ident, flags, text, body)

@@ -105,7 +105,11 @@ export class AppSide {
   /** New workers start and are ready before the old ones stop: no request fails. Throws if they do not get ready; then nothing has changed. */
   async reload(plan: AppPlan): Promise<void> {
     const before = { plan: this.#plan, workers: this.#workers };
-    this.#plan = plan;
+    const { gunicorn } = plan;
+    const facts = gunicorn && {
+      gunicorn: { ...gunicorn, previous_workers: before.workers, worker_age: this.#arbiter.lastAge },
+    };
+    this.#plan = { ...plan, ...facts };
     this.#workers = plan.workers;
     const fresh = this.#start();
     this.#fresh = fresh;

@@ -42,6 +42,9 @@ export class Arbiter {
   readonly #wanted: number;
   readonly #living = new Set<number>();
   readonly #ready = new Set<number>();
+  /** How many workers it has started. */
+  #booted = 0;
+  readonly #firstAge: number;
   #isServing = false;
   #resolveServing: () => void = () => {};
   #rejectServing: (failure: ArbiterFailure) => void = () => {};
@@ -54,6 +57,7 @@ export class Arbiter {
     const { plan, generation, slots, board, links, secret, errorLog, logLevel } = options;
     this.generation = generation;
     this.#wanted = plan.workers;
+    this.#firstAge = plan.gunicorn?.worker_age ?? 0;
     this.serving = new Promise((resolve, reject) => {
       this.#resolveServing = resolve;
       this.#rejectServing = reject;
@@ -83,6 +87,11 @@ export class Arbiter {
     });
   }
 
+  /** The age of its last worker, as Gunicorn counts them. */
+  get lastAge(): number {
+    return this.#firstAge + this.#booted;
+  }
+
   get pid(): number {
     return this.#process.pid;
   }
@@ -96,6 +105,7 @@ export class Arbiter {
     switch (report.type) {
       case "booting":
         this.#living.add(report.pid);
+        this.#booted++;
         return;
       case "ready":
         this.#ready.add(report.pid);

@@ -45,6 +45,8 @@ export interface GunicornFacts {
   readonly listening: readonly string[];
   readonly reloading: boolean;
   readonly previous_workers: number | null;
+  /** How many workers there have been before; absent: none. */
+  readonly worker_age?: number;
 }
 
 export interface Plan {

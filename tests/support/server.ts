@@ -40,6 +40,10 @@ export interface StartOptions {
   readonly ownBind?: boolean;
   /** How many files each of its processes may have open. */
   readonly fileLimit?: number;
+  /** Another one than `alicorn`. */
+  readonly program?: string;
+  /** What its output has when it can be asked. */
+  readonly started?: RegExp;
 }
 
 /** A running program; `await using` stops it. */
@@ -49,8 +53,8 @@ export class Server implements AsyncDisposable {
   #waiters: (() => void)[] = [];
   #ended = false;
 
-  private constructor(args: readonly string[], { cwd, env, ownBind, fileLimit }: StartOptions) {
-    const command = [program, ...(ownBind ? [] : ["--bind", "127.0.0.1:0"]), ...args];
+  private constructor(args: readonly string[], { cwd, env, ownBind, fileLimit, program: other }: StartOptions) {
+    const command = [other ?? program, ...(ownBind ? [] : ["--bind", "127.0.0.1:0"]), ...args];
     const limited = ["sh", "-c", `ulimit -n ${fileLimit}; exec "$@"`, "sh", ...command];
     this.process = Bun.spawn(fileLimit === undefined ? command : limited, {
       cwd: cwd ?? root,
@@ -65,7 +69,7 @@ export class Server implements AsyncDisposable {
 
   static async start(args: readonly string[], options: StartOptions = {}): Promise<Server> {
     const server = new Server(args, options);
-    if (!options.early) await server.logged(/^ +stop /m);
+    if (!options.early) await server.logged(options.started ?? /^ +stop /m);
     return server;
   }
 

@@ -52,8 +52,10 @@ class Worker:
 
     @property
     def nr(self) -> int:
-        """Requests answered so far."""
-        return self.engine.done if self.engine is not None else 0
+        """Requests so far; where a hook looks at requests, the one that it sees included."""
+        if self.engine is None:
+            return 0
+        return getattr(getattr(self.engine, "gateway", None), "begun", self.engine.done)
 
     @property
     def max_requests(self) -> int:

@@ -1,0 +1,65 @@
+/** The program with Gunicorn's command line. */
+import { join } from "node:path";
+import { Directory, root, Server, type StartOptions } from "../support/server.ts";
+
+export const gunicorn = join(root, "bin/gunicorn");
+
+/** Answers with what it is asked for: `/pid`, `/env/NAME`, `/environ/KEY`, `/sleep/SECONDS`; else "hello". */
+export const app = `
+import os, sys, time
+
+def app(environ, start_response):
+    _, what, *rest = environ["PATH_INFO"].split("/", 2)
+    rest = rest[0] if rest else ""
+    text = "hello"
+    if what == "pid":
+        text = str(os.getpid())
+    elif what == "env":
+        text = os.environ.get(rest, "-")
+    elif what == "environ":
+        text = str(environ.get(rest, "-"))
+    elif what == "cwd":
+        text = os.getcwd()
+    elif what == "sleep":
+        time.sleep(float(rest))
+    elif what == "print":
+        print(rest, flush=True)
+    elif what == "fail":
+        raise RuntimeError("on purpose")
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Says", "so")])
+    return [text.encode()]
+
+application = app
+`;
+
+export interface Files {
+  readonly [name: string]: string;
+}
+
+/** A directory with the application and these files. */
+export const place = (files: Files = {}): Directory => new Directory({ "app.py": app, ...files });
+
+/** Starts it there, on a free port unless the arguments or files bind it. */
+export const start = (directory: Directory, args: readonly string[], options: StartOptions = {}): Promise<Server> =>
+  Server.start(args, { cwd: directory.path, program: gunicorn, started: /Listening at/, ...options });
+
+/** What it says and how it ends, where it does not serve. */
+export async function run(
+  directory: Directory,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([gunicorn, ...args], {
+    cwd: directory.path,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { code, out, err };
+}
+
+export const text = async (server: Server, path: string): Promise<string> => (await server.fetch(path)).text();
