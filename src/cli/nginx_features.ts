@@ -22,12 +22,8 @@ const present = [
 
 /** Modules that Nginx has by default, and we do not. */
 const absent = [
-  "http_fastcgi_module",
   "http_grpc_module",
-  "http_memcached_module",
-  "http_scgi_module",
   "http_tunnel_module",
-  "http_uwsgi_module",
   "mail_imap_module",
   "mail_pop3_module",
   "mail_smtp_module",

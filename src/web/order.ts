@@ -15,6 +15,7 @@ import { charsetModule } from "./modules/charset.ts";
 import { coreModule } from "./modules/core.ts";
 import { coreResponseModule } from "./modules/core_response.ts";
 import { emptyGifModule } from "./modules/empty_gif.ts";
+import { fastcgiModule } from "./modules/fastcgi.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
 import { gunicornLogModule } from "./modules/gunicorn_log.ts";
@@ -27,6 +28,7 @@ import { limitConnModule } from "./modules/limit_conn.ts";
 import { limitReqModule } from "./modules/limit_req.ts";
 import { logModule } from "./modules/log.ts";
 import { mapModule } from "./modules/map.ts";
+import { memcachedModule } from "./modules/memcached.ts";
 import { mirrorModule } from "./modules/mirror.ts";
 import { msieModule } from "./modules/msie.ts";
 import { notModifiedModule } from "./modules/not_modified.ts";
@@ -37,6 +39,7 @@ import { rangeModule } from "./modules/range.ts";
 import { realipModule } from "./modules/realip.ts";
 import { refererModule } from "./modules/referer.ts";
 import { rewriteModule } from "./modules/rewrite.ts";
+import { scgiModule } from "./modules/scgi.ts";
 import { secureLinkModule } from "./modules/secure_link.ts";
 import { sliceModule } from "./modules/slice.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
@@ -48,6 +51,7 @@ import { tryFilesModule } from "./modules/try_files.ts";
 import { upstreamModule } from "./modules/upstream.ts";
 import { upstreamHcModule } from "./modules/upstream_hc.ts";
 import { useridModule } from "./modules/userid.ts";
+import { uwsgiModule } from "./modules/uwsgi.ts";
 
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
@@ -76,6 +80,10 @@ export const modules: readonly Module<Directives>[] = [
   upstreamModule,
   upstreamHcModule,
   proxyModule,
+  fastcgiModule,
+  uwsgiModule,
+  scgiModule,
+  memcachedModule,
   // … and where nobody does: files.
   randomIndexModule,
   indexModule,

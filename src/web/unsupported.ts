@@ -1,8 +1,5 @@
 /** Directives that Nginx has and Alicorn does not, each with the reason: `-t` says just that instead of "unknown". */
 
-/** What fastcgi, scgi and uwsgi have in common. */
-const passing =
-  "bind buffer_size buffering buffers busy_buffers_size cache cache_background_update cache_bypass cache_key cache_lock cache_lock_age cache_lock_timeout cache_max_range_offset cache_methods cache_min_uses cache_path cache_revalidate cache_use_stale cache_valid connect_timeout force_ranges hide_header ignore_client_abort ignore_headers intercept_errors limit_rate max_temp_file_size next_upstream next_upstream_timeout next_upstream_tries no_cache param pass pass_header pass_request_body pass_request_headers read_timeout request_buffering send_timeout socket_keepalive socket_rcvbuf socket_sndbuf store store_access temp_file_write_size temp_path";
 const tls =
   "certificate certificate_cache certificate_compression certificate_key ciphers client_certificate conf_command crl";
 const tlsServer = `buffer_size dhparam early_data ecdh_curve ech_file ocsp ocsp_cache ocsp_responder password_file prefer_server_ciphers protocols reject_handshake session_cache session_ticket_key session_tickets session_timeout stapling stapling_file stapling_responder stapling_verify trusted_certificate verify_client verify_depth ${tls}`;
@@ -16,15 +13,8 @@ const prefixed = (prefix: string, names: string): string =>
     .join(" ");
 
 const reasons: Readonly<Record<string, string>> = {
-  "it does not speak FastCGI": `${prefixed("fastcgi", passing)} fastcgi_catch_stderr fastcgi_index fastcgi_keep_conn fastcgi_send_lowat fastcgi_split_path_info`,
-  "it does not speak SCGI": prefixed("scgi", passing),
-  "it does not speak the uwsgi protocol": `${prefixed("uwsgi", passing)} uwsgi_modifier1 uwsgi_modifier2 uwsgi_string ${prefixed("uwsgi_ssl", tlsClient)}`,
   "it does not speak gRPC": `${prefixed("grpc", "bind buffer_size connect_timeout hide_header ignore_headers intercept_errors next_upstream next_upstream_timeout next_upstream_tries pass pass_header read_timeout send_timeout set_header socket_keepalive socket_rcvbuf socket_sndbuf")} ${prefixed("grpc_ssl", tlsClient)}`,
-  "it does not speak to memcached": prefixed(
-    "memcached",
-    "bind buffer_size connect_timeout gzip_flag next_upstream next_upstream_timeout next_upstream_tries pass read_timeout send_timeout socket_keepalive",
-  ),
-  "it does not speak TLS": `${prefixed("ssl", tlsServer)} ${prefixed("proxy_ssl", tlsClient)}`,
+  "it does not speak TLS": `${prefixed("ssl", tlsServer)} ${prefixed("proxy_ssl", tlsClient)} ${prefixed("uwsgi_ssl", tlsClient)}`,
   "it does not speak HTTP/2": prefixed(
     "http2",
     "body_preread_size chunk_size idle_timeout max_concurrent_pushes max_concurrent_streams max_field_size max_header_size max_requests pool_size push push_preload recv_timeout streams_index_size",

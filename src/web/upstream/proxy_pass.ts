@@ -1,17 +1,16 @@
 /** proxy_pass: from its URL to an upstream, and to the URI that is asked for there. */
-import { parseIpv4, parseIpv6 } from "../../base/address.ts";
-import { ConfigError, type Place } from "../../config/statement.ts";
+import { ConfigError } from "../../config/statement.ts";
 import type { Block } from "../build.ts";
 import type { LocationMatch } from "../core/http.ts";
-import { resolverDirectives, resolverOf } from "../core/resolver.ts";
 import type { Conf } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Compiling, Runtime } from "../module.ts";
+import type { Compiling } from "../module.ts";
 import { escapeUri } from "../path.ts";
 import type { Setup } from "../setup.ts";
 import type { UpstreamTarget } from "./attempts.ts";
-import { implicitTargets, looseTarget, targetOf, upstreamAddresses, upstreamsOf } from "./groups.ts";
+import { targetOf, upstreamAddresses, upstreamsOf } from "./groups.ts";
 import type { ProxyPass, proxyDirectives } from "./proxy_rows.ts";
+import { type FoundTarget, implicitTarget, targetFinder } from "./targets.ts";
 
 /** Where a request goes. */
 export interface Destination {
@@ -85,7 +84,9 @@ export function destinations(
   const { authority, uri } = splitUrl(pass.text);
   const group = groups.get(authority.toLowerCase());
   const target =
-    group === undefined ? implicitTarget(authority, pass.at, at.runtime) : targetOf(group, authority, at.runtime);
+    group === undefined
+      ? implicitTarget({ authority, port: 80 }, pass.at, at.runtime)
+      : targetOf(group, authority, at.runtime);
   const match = namedMatchOf(at.block);
   const prefix = match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : "";
   const facts = {
@@ -96,18 +97,6 @@ export function destinations(
   };
   const path = uri.startsWith("/") ? uri : `/${uri}`;
   return (exchange) => ({ ...facts, uri: uri === "" ? unchanged(exchange) : mapped(exchange, path, prefix) });
-}
-
-/** "localhost" and "localhost:80" are the same. */
-const implicitKey = (authority: string): string =>
-  (/:\d+$/.test(authority) || authority.startsWith("unix:") ? authority : `${authority}:80`).toLowerCase();
-
-function implicitTarget(authority: string, at: Place, runtime: Runtime): UpstreamTarget {
-  const all = implicitTargets(runtime);
-  const key = implicitKey(authority);
-  const target = all.get(key) ?? looseTarget(authority, upstreamAddresses(authority, 80, at));
-  all.set(key, target);
-  return target;
 }
 
 /** The request's own path and query: as they came, unless something has changed them. */
@@ -130,7 +119,7 @@ function byVariables(
   groups: ReadonlyMap<string, Block>,
   at: Compiling,
 ): (exchange: Exchange) => Found | Promise<Found> {
-  const resolver = resolverOf(at.block.conf(resolverDirectives), at.runtime);
+  const findTarget = targetFinder(groups, at);
   return (exchange) => {
     const url = value(exchange);
     const text = /^http:\/\/(.*)$/is.exec(url)?.[1];
@@ -145,47 +134,12 @@ function byVariables(
       redirectFrom: undefined,
       uri: uri === "" ? unchanged(exchange) : uri.startsWith("?") ? `/${uri}` : uri,
     };
-    const group = groups.get(authority.toLowerCase());
-    if (group !== undefined) return { ...facts, target: targetOf(group, authority, at.runtime) };
-    const implicit = implicitTargets(at.runtime).get(implicitKey(authority));
-    if (implicit !== undefined) return { ...facts, target: implicit };
-    const host = authority.replace(/:\d+$/, "");
-    if (isAddress(host)) {
-      const where = { file: "", line: 0 };
-      try {
-        return {
-          ...facts,
-          target: looseTarget(authority, upstreamAddresses(authority, 80, where)),
-        };
-      } catch (error) {
-        exchange.log("error", (error as Error).message.replace(/ in :0$/, ""));
-        return { status: 500 };
-      }
-    }
-    if (host === "") {
+    if (authority === "") {
       exchange.log("error", `no host in upstream "${text}"`);
       return { status: 500 };
     }
-    if (resolver === undefined) {
-      exchange.log("error", `no resolver defined to resolve ${host}`);
-      return { status: 502 };
-    }
-    return resolver.resolve(host).then((found) => {
-      if (found.kind === "failed") {
-        exchange.log("error", `${host} could not be resolved (${found.text})`);
-        return { status: 502 };
-      }
-      const port = Number(facts.port);
-      const addresses = found.addresses.map(
-        ({ family, host: address }) => ({ kind: "tcp", family, host: address, port }) as const,
-      );
-      // What was found out about a name's servers is forgotten with the request.
-      return { ...facts, target: looseTarget(authority, addresses) };
-    });
+    const found = findTarget(exchange, { authority, port: 80 });
+    const made = (target: FoundTarget): Found => ("status" in target ? target : { ...facts, target });
+    return found instanceof Promise ? found.then(made) : made(found);
   };
 }
-
-const isAddress = (host: string): boolean =>
-  host.startsWith("unix:") ||
-  parseIpv4(host) !== undefined ||
-  (host.startsWith("[") && parseIpv6(host.slice(1, -1)) !== undefined);
