@@ -10,7 +10,8 @@ import { constants } from "node:os";
 import type { Socket, SocketHandler } from "bun";
 import type { Address } from "../base/address.ts";
 import { checked, closeFd, SystemError, socketName } from "./libc.ts";
-import { PlainTransport, plainEvents } from "./plain.ts";
+import { PlainTransport } from "./plain.ts";
+import { type StreamTransport, streamEvents } from "./stream.ts";
 import { openLibc } from "./system_library.ts";
 import type { Transport, TransportHandler } from "./transport.ts";
 
@@ -112,8 +113,8 @@ function bindSocket(fd: number, local: Extract<Address, { kind: "tcp" }>, isTran
   checked("bind", libc.bind(fd, ptr(name), name.length));
 }
 
-const events: SocketHandler<PlainTransport> = {
-  ...plainEvents,
+const events: SocketHandler<StreamTransport> = {
+  ...streamEvents,
   // What it would say, the failed promise or `close` says too.
   connectError: () => {},
 };
@@ -137,7 +138,7 @@ class Dial implements Connecting, TransportHandler {
   #give(fd: number): void {
     const socket = {
       ...events,
-      open: (socket: Socket<PlainTransport>) => {
+      open: (socket: Socket<StreamTransport>) => {
         const transport = new PlainTransport(socket);
         socket.data = transport;
         this.#transport = transport;
@@ -148,7 +149,7 @@ class Dial implements Connecting, TransportHandler {
     };
     // The types know `fd` only where it is alone, in a form that `connect` does not list; the host is not looked at.
     const options = { fd, hostname: "127.0.0.1", port: 0, allowHalfOpen: true, socket };
-    Bun.connect<PlainTransport>(options).catch(() => {
+    Bun.connect<StreamTransport>(options).catch(() => {
       this.#fail({ call: "connect", code: "EIO", errno: constants.errno.EIO, atOnce: true });
     });
   }
