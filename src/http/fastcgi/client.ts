@@ -128,8 +128,10 @@ export class FastcgiClient implements ClientEngine<FastcgiHead>, RecordSink {
     if (response === undefined) return false;
     if (bytes.length === 0) return this.#endStdout();
     const progress = response.read(bytes, this.#events);
-    if (progress === "ok") return true;
-    if (progress === "extra") this.#events.push({ type: "end" });
+    // The body of a response to HEAD is of no use to anybody: the connection ends before it has come.
+    const isEnough = progress === "extra" || (response.hasHead && this.#head?.method === "HEAD");
+    if (progress === "ok" && !isEnough) return true;
+    if (isEnough) this.#events.push({ type: "end" });
     this.#state = "over";
     return false;
   }
@@ -139,13 +141,7 @@ export class FastcgiClient implements ClientEngine<FastcgiHead>, RecordSink {
   }
 
   #endStdout(): boolean {
-    if (this.#hasHead() && (this.#response?.rest ?? 0) <= 0) {
-      if (this.#head?.keepsConnection === true) return true;
-      // What would follow is of no use to anybody.
-      this.#events.push({ type: "end" });
-      this.#state = "over";
-      return false;
-    }
+    if (this.#hasHead() && (this.#response?.rest ?? 0) <= 0) return true;
     return this.#fail("upstream prematurely closed FastCGI stdout", this.#hasHead() ? "closed" : "invalid");
   }
 

@@ -125,8 +125,15 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   // The request.
 
   #begin(): void {
-    // A piece of the body that is at hand leaves together with the head.
+    // A piece of the body that is at hand, or comes in the same turn, leaves together with the head.
     this.#pump();
+    if (this.#pulling) setImmediate(() => this.#flushLater());
+    else this.#flush();
+    this.#arm();
+  }
+
+  #flushLater(): void {
+    if (this.#state !== "busy") return;
     this.#flush();
     this.#arm();
   }

@@ -32,6 +32,7 @@ const nowhere = { redirectFrom: undefined };
 
 export class GatewayProtocol<H extends GatewayHead> implements Protocol<Whither> {
   readonly name: string;
+  readonly forgetsHeads = true;
   readonly hidden: ReadonlySet<string>;
   readonly find: Protocol<Whither>["find"];
   readonly #kind: GatewayKind<H>;

@@ -59,6 +59,8 @@ export interface Protocol<D extends Whither> {
   /** Lower-case names of fields that the client does not get. */
   readonly hidden: ReadonlySet<string>;
   readonly passesTrailers?: boolean;
+  /** No cache keeps responses to HEAD: their keys may be those of GET. */
+  readonly forgetsHeads?: boolean;
 }
 
 /** A request's body as it is sent. */
@@ -208,7 +210,8 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
   /** Its body counted, and no faster than it may be. */
   #metered(exchange: Exchange, answer: UpstreamAnswer): UpstreamAnswer {
     const { body, state, head } = answer;
-    const isUnbuffered = !this.#buffers(head.headers);
+    const isForgotten = exchange.method === "HEAD" && this.#protocol.forgetsHeads === true;
+    const isUnbuffered = isForgotten || !this.#buffers(head.headers);
     const rate = isUnbuffered ? 0 : rateOf(exchange, this.#conf.limit_rate);
     if (body.kind !== "stream" && rate === 0) return { ...answer, isUnbuffered };
     let source = sourceOf(body);
@@ -239,8 +242,8 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
 
   show(exchange: Exchange, head: OriginHead, body: Body, length: number): Reply | Jump {
     const made = this.#protocol.reply(exchange, preparedOf<D>(exchange).to, head);
-    if ("to" in made) {
-      dropBody(body, "X-Accel-Redirect");
+    if ("to" in made || made.body.kind !== "empty") {
+      dropBody(body, "something else is sent");
       return made;
     }
     made.body = body;
@@ -261,8 +264,8 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     const { head, body, tunnel, received } = answer;
     setUpstreamTrailers(exchange, () => received?.trailers);
     const made = this.#protocol.reply(exchange, preparedOf<D>(exchange).to, head);
-    if ("to" in made) {
-      dropBody(body, "X-Accel-Redirect");
+    if ("to" in made || made.body.kind !== "empty") {
+      dropBody(body, "something else is sent");
       return made;
     }
     if (tunnel !== undefined) {
