@@ -31,10 +31,12 @@ export class Client implements Disposable {
     });
   }
 
-  /** Connects to a port of 127.0.0.1, or to a Unix socket's path. */
-  static open(target: number | string): Promise<Client> {
+  /** Connects to a port of 127.0.0.1, perhaps from another address of this machine, or to a Unix socket's path. */
+  static open(target: number | string, localAddress?: string): Promise<Client> {
     return new Promise((resolve, reject) => {
-      const socket = typeof target === "number" ? connect(target, "127.0.0.1") : connect(target);
+      const from = localAddress === undefined ? {} : { localAddress };
+      const socket =
+        typeof target === "number" ? connect({ port: target, host: "127.0.0.1", ...from }) : connect(target);
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
