@@ -23,6 +23,7 @@ import { gunzipModule } from "./modules/gunzip.ts";
 import { gzipModule } from "./modules/gzip.ts";
 import { gzipStaticModule } from "./modules/gzip_static.ts";
 import { headersModule } from "./modules/headers.ts";
+import { http2Module } from "./modules/http2.ts";
 import { indexModule } from "./modules/index.ts";
 import { limitConnModule } from "./modules/limit_conn.ts";
 import { limitReqModule } from "./modules/limit_req.ts";
@@ -56,6 +57,7 @@ import { uwsgiModule } from "./modules/uwsgi.ts";
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
   coreModule,
+  http2Module,
   mapModule,
   geoModule,
   splitClientsModule,

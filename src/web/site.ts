@@ -3,6 +3,7 @@ import { formatAddress } from "../base/address.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { ConfigError } from "../config/statement.ts";
 import { headerLimits, nginxPolicy, type Policy, strictPolicy } from "../http/h1/policy.ts";
+import { defaultH2Options, type H2Options } from "../http/h2/options.ts";
 import type { RequestHead } from "../http/message.ts";
 import { type Block, build, Rows } from "./build.ts";
 import { Compiler } from "./compile.ts";
@@ -21,6 +22,7 @@ import { type Conf, context, type Directives } from "./directive.ts";
 import { type Client, Exchange } from "./exchange.ts";
 import { gzipAcceptDirectives } from "./gzip_accept.ts";
 import type { Runtime } from "./module.ts";
+import { http2Directives } from "./modules/http2.ts";
 import { modules } from "./order.ts";
 import { normalizePath } from "./path.ts";
 import type { Server } from "./pipeline.ts";
@@ -165,6 +167,8 @@ export class SiteAddress {
   readonly policy: Policy;
   /** … and from peers that are trusted more than others (`forwarded_allow_ips`). */
   readonly #trustedPolicy: Policy;
+  /** HTTP/2 is spoken to who begins it; undefined: it is not. */
+  readonly http2: H2Options | undefined;
   /** `request_parsing gunicorn` */
   readonly gunicorn: GunicornConf | undefined;
   readonly #names = new ServerNames<Server>();
@@ -186,6 +190,8 @@ export class SiteAddress {
     this.#mergesSlashes = conf.merge_slashes;
     this.#isAlone = servers.length === 1 && namesOf(byDefault).every(({ name }) => name.kind !== "regex");
     this.proxyProtocol = servers.some(({ listen }) => listen.proxyProtocol);
+    const speaksHttp2 = servers.some(({ block, listen }) => listen.http2 || block.conf(http2Directives).http2);
+    this.http2 = speaksHttp2 ? http2Options(byDefault, this.policy) : undefined;
     for (const { block } of servers)
       for (const { name } of namesOf(block)) this.#names.add(name, serverOf(compiled, block));
   }
@@ -231,6 +237,22 @@ function serverOf(compiled: ReadonlyMap<Block, Server>, block: Block): Server {
   const server = compiled.get(block);
   if (server === undefined) throw new Error("a server that was not compiled");
   return server;
+}
+
+/** As the default server says: a connection's servers are not known before its requests are. */
+function http2Options(block: Block, policy: Policy): H2Options {
+  const { http2_max_concurrent_streams, http2_body_preread_size } = block.conf(http2Directives);
+  const { count, size } = block.conf(httpDirectives).large_client_header_buffers;
+  return {
+    ...defaultH2Options,
+    policy,
+    fieldLimit: size,
+    fieldsLimit: count * size,
+    maxStreams: http2_max_concurrent_streams,
+    prereadSize: Math.min(http2_body_preread_size, 0x7fffffff),
+    // Nginx says the last stream at once.
+    announcesEnd: !policy.looseHead,
+  };
 }
 
 function policyOf(conf: Conf<typeof httpDirectives>): Policy {

@@ -1,6 +1,5 @@
 /** What connections do to the counters that `stub_status` shows. */
-import type { Connection } from "./connection.ts";
-import type { Service } from "./service.ts";
+import type { Served, Service } from "./service.ts";
 
 export const headBegan = ({ counters, lane }: Service): void => counters.add(lane, "reading", 1);
 
@@ -14,11 +13,7 @@ export function requestBegan({ counters, lane }: Service, afterHead: boolean): v
 export const requestEnded = ({ counters, lane }: Service): void => counters.add(lane, "writing", -1);
 
 /** `inHead`: a head has begun to arrive, and its rest will not. */
-export function connectionClosed(
-  { counters, lane, connections }: Service,
-  connection: Connection,
-  inHead: boolean,
-): void {
+export function connectionClosed({ counters, lane, connections }: Service, connection: Served, inHead: boolean): void {
   connections.delete(connection);
   counters.add(lane, "active", -1);
   if (inHead) counters.add(lane, "reading", -1);

@@ -2,7 +2,14 @@
 import type { ErrorLog } from "../base/error_log.ts";
 import type { Timers } from "../base/timers.ts";
 import type { Counters } from "../shm/counters.ts";
-import type { Connection } from "./connection.ts";
+
+/** A client's connection, whatever it speaks. */
+export interface Served {
+  /** Nothing has been asked that is not answered. */
+  readonly idle: boolean;
+  /** Ends it as soon as nothing is lost by it. */
+  retire(): void;
+}
 
 export interface Service {
   readonly timers: Timers;
@@ -12,7 +19,7 @@ export interface Service {
   readonly lane: number;
   /** worker_connections: above it new connections replace idle ones, or are shed. */
   readonly maxConnections: number;
-  readonly connections: Set<Connection>;
+  readonly connections: Set<Served>;
   /** The process is about to leave: each connection's next response is its last. */
   draining: boolean;
 }

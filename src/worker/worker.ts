@@ -6,6 +6,7 @@ import type { ErrorLevel, ErrorLog } from "../base/error_log.ts";
 import { type Log, type LogLevel, logLine } from "../base/log.ts";
 import { Timers } from "../base/timers.ts";
 import { H1Server } from "../http/h1/server.ts";
+import { H2Server } from "../http/h2/server.ts";
 import { initGroups, showDescriptors } from "../net/libc.ts";
 import { acceptOn, type Listener } from "../net/plain.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
@@ -19,11 +20,13 @@ import type { Runtime } from "../web/module.ts";
 import { type Built, buildConfiguration, Site, type SiteAddress } from "../web/site.ts";
 import { ConnectionClient } from "./client.ts";
 import { Connection } from "./connection.ts";
+import { H2Connection } from "./h2_connection.ts";
 import { LogFiles } from "./log_files.ts";
 import { OptionalPreface } from "./optional_preface.ts";
 import { firstInherited, type Leftovers, type ListenerPlan, type WorkerOrder, type WorkerPlan } from "./plan.ts";
+import { ProtocolChoice } from "./protocol_choice.ts";
 import { ProxyPreface } from "./proxy_preface.ts";
-import type { Service } from "./service.ts";
+import type { Served, Service } from "./service.ts";
 import { UwsgiPreface } from "./uwsgi_preface.ts";
 
 /** Of the connections at the limit, this share of idle ones makes room for new clients at once. */
@@ -155,13 +158,7 @@ class WebWorker {
 
   #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler {
     const { connections, maxConnections } = this.#service;
-    const connection = new Connection(
-      transport,
-      new H1Server(address.policyFor(client)),
-      this.#service,
-      address,
-      client,
-    );
+    const connection = this.#connection(transport, address, client);
     if (connections.size >= maxConnections) this.#makeRoom();
     if (connections.size >= maxConnections) {
       this.#log.log("alert", `${maxConnections} worker_connections are not enough, all are busy: a new one was closed`);
@@ -170,6 +167,17 @@ class WebWorker {
     }
     connections.add(connection);
     return connection;
+  }
+
+  #connection(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler & Served {
+    const service = this.#service;
+    const { http2 } = address;
+    const http1 = () => new Connection(transport, new H1Server(address.policyFor(client)), service, address, client);
+    if (http2 === undefined) return http1();
+    const { headerTimeoutMs } = address.defaultServer.root.limits;
+    return new ProtocolChoice(transport, service, headerTimeoutMs, (protocol) =>
+      protocol === "http/1" ? http1() : new H2Connection(transport, new H2Server(http2), service, address, client),
+    );
   }
 
   /** Closes the idle connections that have been open longest. */

@@ -170,10 +170,14 @@ export class Sender {
     stream.queueAt = 0;
   }
 
-  #mayLeaveWhole({ queue, sendWindow }: H2Stream): boolean {
-    const { length } = queue ?? emptyBytes;
-    const most = Math.min(this.#options.chunkSize, this.#peer.maxFrameSize, sendWindow.left, this.window.left);
-    return length === 0 || length <= most;
+  #mayLeaveWhole(stream: H2Stream): boolean {
+    const { length } = stream.queue ?? emptyBytes;
+    return length === 0 || length <= this.#most(stream);
+  }
+
+  /** Bytes of the stream's next frame. */
+  #most({ chunkSize, sendWindow }: H2Stream): number {
+    return Math.min(chunkSize || this.#options.chunkSize, this.#peer.maxFrameSize, sendWindow.left, this.window.left);
   }
 
   /** Sends `count` bytes of the stream's queue in one frame. */
@@ -238,14 +242,7 @@ export class Sender {
       const stream = this.#next();
       if (stream === undefined) return;
       const { queue = emptyBytes, queueAt } = stream;
-      const { chunkSize } = this.#options;
-      const count = Math.min(
-        queue.length - queueAt,
-        chunkSize,
-        this.#peer.maxFrameSize,
-        stream.sendWindow.left,
-        this.window.left,
-      );
+      const count = Math.min(queue.length - queueAt, this.#most(stream));
       stream.turn = ++this.#turn;
       this.#frame(stream, Math.max(count, 0));
       left -= count + frameHeaderLength;

@@ -170,6 +170,17 @@ export class H2Server implements ServerEngine {
     this.#sender.head(found, head, noBody, date);
   }
 
+  /** Bytes of the stream's frames that have been made so far. */
+  sentBytes(stream: StreamId): number {
+    return this.#streams.open.get(stream)?.sent ?? 0;
+  }
+
+  /** Most bytes of the stream's DATA frames (http2_chunk_size). */
+  setChunkSize(stream: StreamId, size: number): void {
+    const found = this.#streams.open.get(stream);
+    if (found !== undefined) found.chunkSize = size;
+  }
+
   sendData(stream: StreamId, bytes: Uint8Array, end: boolean): number {
     const found = this.#expects(stream, "body");
     if (found === undefined) return 0;

@@ -60,6 +60,8 @@ export class H2Stream {
   /** Bytes of the body that Content-Length announces and that are still to come; -1: nobody has said. */
   promised = -1;
   fault: string | undefined = undefined;
+  /** Most bytes of a DATA frame; 0: nobody has said. */
+  chunkSize = 0;
   /** Bytes of its frames so far. */
   sent = 0;
   priority: Priority = defaultPriority;

@@ -5,7 +5,6 @@ import {
   accepted,
   type Conf,
   choice,
-  context,
   type Directive,
   duplicate,
   everywhere,
@@ -17,8 +16,6 @@ import {
   time,
 } from "../directive.ts";
 import type { ClientLimits } from "../limits.ts";
-
-const { http } = context;
 
 /** How long, and what the client is told. */
 const keepaliveTimeout: Directive<{ readonly ms: number; readonly hint: number }> = {
@@ -193,7 +190,6 @@ export const limitDirectives = {
   directio: accepted({ contexts: everywhere, args: 1, syntax: "size | off", deviation: kernelMatter }),
   directio_alignment: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: kernelMatter }),
   read_ahead: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: kernelMatter }),
-  http2_recv_buffer_size: accepted({ contexts: http, args: 1, syntax: "size", deviation: kernelMatter }),
 };
 
 /** The limits of a block. `headerTimeoutMs`: client_header_timeout, which servers have. */

@@ -1,0 +1,82 @@
+/**
+ * A connection of a listener that speaks HTTP/2 as well: whoever begins with its preface means it (RFC 9113 3.3, "prior knowledge"),
+ * whoever begins otherwise speaks HTTP/1.
+ */
+import type { Timed } from "../base/timers.ts";
+import { preface } from "../http/h2/frames.ts";
+import type { Transport, TransportHandler } from "../net/transport.ts";
+import { connectionClosed } from "./accounting.ts";
+import type { Served, Service } from "./service.ts";
+
+export type Protocol = "http/1" | "http/2";
+
+export class ProtocolChoice implements TransportHandler, Timed, Served {
+  readonly #transport: Transport;
+  readonly #service: Service;
+  readonly #begin: (protocol: Protocol) => TransportHandler & Served;
+  /** The beginning of a preface. */
+  #bytes: Uint8Array = nothing;
+  /** Who has taken over. */
+  #next: TransportHandler | undefined;
+  deadline = 0;
+  tick = -1;
+
+  constructor(
+    transport: Transport,
+    service: Service,
+    timeoutMs: number,
+    begin: (protocol: Protocol) => TransportHandler & Served,
+  ) {
+    this.#transport = transport;
+    this.#service = service;
+    this.#begin = begin;
+    service.timers.set(this, timeoutMs);
+  }
+
+  readonly idle = true;
+
+  retire(): void {
+    this.#transport.end();
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    if (this.#next !== undefined) return this.#next.onBytes(bytes);
+    const all = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
+    const count = Math.min(all.length, preface.length);
+    if (preface.compare(all, 0, count, 0, count) !== 0) this.#become("http/1", all);
+    else if (count === preface.length) this.#become("http/2", all);
+    else this.#bytes = all;
+  }
+
+  #become(protocol: Protocol, bytes: Uint8Array): TransportHandler {
+    const { connections, timers } = this.#service;
+    timers.remove(this);
+    connections.delete(this);
+    const next = this.#begin(protocol);
+    connections.add(next);
+    this.#next = next;
+    this.#bytes = nothing;
+    if (bytes.length > 0) next.onBytes(bytes);
+    return next;
+  }
+
+  onEnd(): void {
+    (this.#next ?? this.#become("http/1", this.#bytes)).onEnd();
+  }
+
+  onDrain(): void {
+    this.#next?.onDrain();
+  }
+
+  onClose(code?: string): void {
+    if (this.#next !== undefined) return this.#next.onClose(code);
+    this.#service.timers.remove(this);
+    connectionClosed(this.#service, this, false);
+  }
+
+  onTimeout(): void {
+    this.#transport.end();
+  }
+}
+
+const nothing = new Uint8Array(0);
