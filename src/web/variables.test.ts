@@ -93,7 +93,7 @@ test("set of one of a family: the request's until it is set", () => {
   expect(read(known, "http_agent", exchange)).toBe("nobody");
 });
 
-test("a family's variable has any name behind the prefix, in whatever case; the longest prefix decides", () => {
+test("of a family is every name with its prefix, in whatever case; the longest prefix decides", () => {
   const known = make();
   const exchange = exchangeFor("/", { headers: { "User-Agent": "a browser" } });
   expect(read(known, "http_user_agent", exchange)).toBe("a browser");
