@@ -1,5 +1,5 @@
 /** `gunicorn …`: Gunicorn's command line and configuration file. From the settings to a plan, and the master that carries it out. */
-import { chownSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, openSync, writeFileSync } from "node:fs";
 import { formatAddress } from "../base/address.ts";
 import { logLevels, makeLog } from "../base/log.ts";
 import type { Statement } from "../config/statement.ts";
@@ -9,6 +9,7 @@ import { Master } from "../master/master.ts";
 import { type GunicornFacts, type Plan, StartError } from "../master/plan.ts";
 import type { SignalTable } from "../master/signals.ts";
 import { version } from "../master/version.ts";
+import { redirect } from "../net/libc.ts";
 import { LogFile } from "../net/log_file.ts";
 import type { UserPlan } from "../worker/plan.ts";
 import { becomeDaemon, leaveForeground, ownCommand, startInBackground } from "./daemon.ts";
@@ -114,7 +115,10 @@ async function serve(
       log.info(`Listening at: ${addresses.map((each) => urlOf(formatAddress(each))).join(",")} (${process.pid})`);
       log.info(`Using worker: ${settings.kind}`);
       for (const note of settings.notes) log.warning(note);
-      if (isDaemon) leaveForeground();
+      if (isDaemon) {
+        leaveForeground();
+        leaveErrors(latest.plan.errorLog);
+      }
     },
     onServing: () => manager.ready("serving"),
   });
@@ -173,6 +177,13 @@ function give(path: string, user: UserPlan | undefined): void {
 }
 
 const urlOf = (address: string): string => (address.startsWith("unix:") ? address : `http://${address}`);
+
+/** A daemon has no terminal: what libraries write to standard error is found in the error log, if that is a file. */
+function leaveErrors(errorLog: string): void {
+  const fd = openSync(errorLog === "-" ? "/dev/null" : errorLog, "a");
+  redirect(2, fd);
+  closeSync(fd);
+}
 
 /** For `ps` and `pkill`, where the system lets a process name itself. */
 function nameProcess(name: string): void {
