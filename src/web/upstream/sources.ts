@@ -138,7 +138,10 @@ export class Untouched implements Source {
   }
 }
 
-/** Pieces that come at the same moment are passed on as one: a client's small chunks become larger ones. */
+/**
+ * Pieces that come at the same moment are passed on as one: a client's small chunks become larger ones. The first is asked for
+ * at once: it may leave together with the request's head.
+ */
 export class Joined implements Source, Sink {
   readonly #source: Source;
   #held: Uint8Array[] = [];
@@ -150,11 +153,12 @@ export class Joined implements Source, Sink {
 
   constructor(source: Source) {
     this.#source = source;
+    this.#ask();
   }
 
   pull(to: Sink): void {
     this.#to = to;
-    if (this.#held.length > 0 || this.#last || this.#failure !== undefined) this.#soon();
+    if (this.#held.length > 0 || this.#last || this.#failure !== undefined) this.#give();
     else this.#ask();
   }
 
