@@ -101,6 +101,8 @@ test("TTIN and TTOU change how many workers each of them has", async () => {
 test("QUIT waits for the application", async () => {
   using app = ownCopy();
   await using server = await NginxServer.start((port) => serving(port, app.path).replace("workers 2", "workers 1"));
+  // It runs: from here on who is not answered waits for the application, not for its start.
+  await server.text();
   const gate = join(app.path, "go");
   const slow = server.text(`/wait?${gate}`);
   const isBusy = () =>
