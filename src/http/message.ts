@@ -60,6 +60,8 @@ export interface ResponseHead {
   headers: Headers;
   /** The Server field's value instead of the engine's own; "": none. A field in `headers` stands above both. */
   server?: string;
+  /** No Date is added. */
+  undated?: boolean;
   /** Seconds that an unused connection stays open: sent as `Keep-Alive: timeout=…` if it does. */
   keepAliveHint?: number;
   /**

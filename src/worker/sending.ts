@@ -55,7 +55,7 @@ export class Sending implements Sink {
     filter(exchange, reply);
     const { head, body } = reply;
     const { serverToken, reasons } = exchange.location;
-    if (serverToken !== undefined) head.server = serverToken;
+    if (serverToken !== undefined) head.server ??= serverToken;
     if (head.status >= 300 && reasons !== undefined && head.reason === undefined) {
       const reason = reasons[head.status];
       if (reason !== undefined) head.reason = reason;

@@ -152,10 +152,11 @@ let dated = "";
  * The fields that an origin server adds to each response (RFC 9110 6.6.1, 10.2.4), unless the head has its own; the same
  * text for a whole second. A server without a name, `server` "", adds no Server, one without a clock, `date` "", nothing.
  */
-export function writeOwnFields({ headers: { names } }: ResponseHead, server: string, date: string): string {
+export function writeOwnFields({ headers, undated }: ResponseHead, server: string, date: string): string {
   if (date === "") return "";
+  const { names } = headers;
   let ownServer = server;
-  let ownDate = date;
+  let ownDate = undated === true ? "" : date;
   for (let i = 0; i < names.length; i++) {
     const { lower } = names[i]!;
     if (lower.length === 6 && lower === "server") ownServer = "";

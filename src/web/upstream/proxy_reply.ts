@@ -1,5 +1,6 @@
 /** An upstream's response as the client gets it: fields that stay behind, redirects and cookies changed, X-Accel-* obeyed. */
 import type { ReceivedHead } from "../../http/h1/client.ts";
+import type { Headers } from "../../http/headers.ts";
 import { emptyBody, type Reply } from "../../http/message.ts";
 import { charsetOverride } from "../charset_override.ts";
 import type { Conf } from "../directive.ts";
@@ -18,6 +19,9 @@ import { changedRedirect, type RedirectRule } from "./redirect_rules.ts";
 
 export interface ReplyPlan {
   readonly hidden: ReadonlySet<string>;
+  /** `proxy_pass_header Server`, `… Date`: no field of ours takes their place. */
+  readonly passesServer?: boolean;
+  readonly passesDate?: boolean;
   readonly ignored: ReadonlySet<string>;
   readonly redirects: readonly RedirectRule[];
   /** Where the location's path begins: what "default" redirects to. */
@@ -28,7 +32,7 @@ export interface ReplyPlan {
 }
 
 /** Held back unless `proxy_pass_header` says otherwise: what only we are told, and what we write ourselves. */
-const usuallyHidden = [
+export const usuallyHidden = [
   "x-accel-expires",
   "x-accel-redirect",
   "x-accel-limit-rate",
@@ -53,10 +57,13 @@ export function replyPlan(conf: PassingConf, also: readonly string[]): ReplyPlan
 
 export function proxyReplyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compiling): ReplyPlan {
   const match = namedMatchOf(block);
+  const passes = (lower: string): boolean => conf.proxy_pass_header.some((name) => name.toLowerCase() === lower);
   const cookies = { domain: conf.proxy_cookie_domain, path: conf.proxy_cookie_path, flags: conf.proxy_cookie_flags };
   return {
     ...replyPlan(passingConf("proxy", conf), ["date", "server", "x-pad"]),
     redirects: conf.proxy_redirect === "off" ? [] : (conf.proxy_redirect ?? ["default"]),
+    passesServer: passes("server"),
+    passesDate: passes("date"),
     locationPath: match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : undefined,
     cookies: cookies.domain.length + cookies.path.length + cookies.flags.length > 0 ? cookies : undefined,
   };
@@ -72,13 +79,8 @@ export function proxiedReply(
   to: Pick<Destination, "redirectFrom">,
   head: ProxiedHead,
 ): Reply | Jump {
-  const obeys = (lower: string): string | undefined => (plan.ignored.has(lower) ? undefined : head.headers.get(lower));
-  const rate = obeys("x-accel-limit-rate");
-  if (rate !== undefined && /^\d+$/.test(rate)) exchange.rate = Number(rate);
-  const charset = obeys("x-accel-charset");
-  if (charset !== undefined) exchange.setNote(charsetOverride, charset);
-  const accelerated = obeys("x-accel-redirect");
-  if (accelerated !== undefined) return redirectedInside(exchange, head, accelerated);
+  const instead = obeyAccel(exchange, head.headers, plan.ignored);
+  if (instead !== undefined) return instead;
   const byDefault =
     plan.locationPath === undefined || to.redirectFrom === undefined
       ? undefined
@@ -99,9 +101,27 @@ export function proxiedReply(
     body: emptyBody,
     isJudged: plan.forcesRanges ? "conditions" : true,
   };
+  // Who passes on the upstream's own also passes on that it has none.
+  if (plan.passesServer === true && !headers.has("server")) reply.head.server = "";
+  if (plan.passesDate === true && !headers.has("date")) reply.head.undated = true;
   if (plan.forcesRanges) headers.set("Accept-Ranges", "bytes");
   if (plan.intercepts && head.status >= 300) reply.isPage = true;
   return reply;
+}
+
+/** Does what a response's X-Accel-* fields say, apart from those that are `ignored`; where X-Accel-Redirect leads. */
+export function obeyAccel(
+  exchange: Exchange,
+  headers: Headers,
+  ignored: ReadonlySet<string>,
+): Reply | Jump | undefined {
+  const obeys = (lower: string): string | undefined => (ignored.has(lower) ? undefined : headers.get(lower));
+  const rate = obeys("x-accel-limit-rate");
+  if (rate !== undefined && /^\d+$/.test(rate)) exchange.rate = Number(rate);
+  const charset = obeys("x-accel-charset");
+  if (charset !== undefined) exchange.setNote(charsetOverride, charset);
+  const target = obeys("x-accel-redirect");
+  return target === undefined ? undefined : redirectedInside(exchange, headers, target);
 }
 
 function changedRefresh(
@@ -127,10 +147,10 @@ const goAlong = [
   "content-language",
 ];
 
-function redirectedInside(exchange: Exchange, head: ProxiedHead, target: string): Reply | Jump {
+function redirectedInside(exchange: Exchange, headers: Headers, target: string): Reply | Jump {
   const kept: [string, string][] = [];
-  for (const [i, name] of head.headers.names.entries())
-    if (goAlong.includes(name.lower)) kept.push([name.raw, head.headers.values[i] ?? ""]);
+  for (const [i, name] of headers.names.entries())
+    if (goAlong.includes(name.lower)) kept.push([name.raw, headers.values[i] ?? ""]);
   exchange.carriedFields = kept;
   if (target.startsWith("@")) return { to: "named", name: target.slice(1) };
   const found = innerUri(target);
