@@ -32,6 +32,8 @@ export class BodyBuffer implements RequestBody, Source {
   #reading: Promise<BufferedBody> | undefined;
   #resolve: ((body: BufferedBody) => void) | undefined;
   #reject: ((failure: HttpFailure) => void) | undefined;
+  /** What came before anybody had asked for it; the rest waits on the line. */
+  #early: { readonly bytes: Uint8Array; readonly last: boolean }[] | undefined;
   // While it is streamed:
   #sink: Sink | undefined;
   #pulled = false;
@@ -51,6 +53,7 @@ export class BodyBuffer implements RequestBody, Source {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    this.#takeEarly();
     return this.#reading;
   }
 
@@ -59,12 +62,28 @@ export class BodyBuffer implements RequestBody, Source {
     this.#limits = limits;
     this.#state = "streaming";
     this.#owner.onBodyWanted();
+    this.#takeEarly();
     return this;
   }
 
-  /** From the connection. A body that nobody reads is dropped here. */
+  #takeEarly(): void {
+    const early = this.#early;
+    if (early === undefined) return;
+    this.#early = undefined;
+    this.received = 0;
+    if (this.#state === "reading") this.#owner.pauseBody(false);
+    for (const { bytes, last } of early) this.push(bytes, last);
+  }
+
+  /** From the connection. A body that nobody reads any more is dropped here. */
   push(bytes: Uint8Array, last: boolean): void {
     this.received += bytes.length;
+    if (this.#state === "unread") {
+      this.#early ??= [];
+      this.#early.push({ bytes: new Uint8Array(bytes), last });
+      if (!last) this.#owner.pauseBody(true);
+      return;
+    }
     const most = this.#limits?.maxBodyBytes ?? 0;
     if (most > 0 && this.received > most)
       return this.fail(413, `client intended to send too large chunked body: ${this.received} bytes`);
@@ -165,6 +184,7 @@ export class BodyBuffer implements RequestBody, Source {
   }
 
   #dispose(): void {
+    this.#early = undefined;
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
     this.#pieces = [];
