@@ -18,6 +18,7 @@ const present = [
   "http_slice_module",
   "http_stub_status_module",
   "http_sub_module",
+  "http_v2_module",
 ] as const;
 
 /** Modules that Nginx has by default, and we do not. */
