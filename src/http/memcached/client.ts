@@ -164,7 +164,7 @@ export class MemcachedClient implements ClientEngine<MemcachedHead> {
   }
 
   #readTrailer(bytes: Uint8Array, events: ClientEvent[]): number {
-    const piece = asBuffer(bytes).latin1Slice(0, this.#rest);
+    const piece = asBuffer(bytes.subarray(0, this.#rest)).toString("latin1");
     const from = trailer.length - this.#rest;
     const isRight = trailer.startsWith(piece, from) && bytes.length <= this.#rest;
     this.#rest -= piece.length;
