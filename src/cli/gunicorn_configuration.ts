@@ -59,6 +59,7 @@ function httpStatements(given: GunicornSettings, activated: readonly number[], d
     line("keepalive_timeout", `${settings.keepalive}s`),
     line("client_max_body_size", 0),
     line("client_body_buffer_size", "64k"),
+    line("app_accel", "off"),
     ...policy(given),
     block("app", ["app"], appStatements(given)),
     block(

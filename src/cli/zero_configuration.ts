@@ -61,6 +61,8 @@ export function zeroConfiguration(
         line("keepalive_timeout", `${given.keepAlive}s`),
         line("client_max_body_size", 0),
         line("client_body_buffer_size", "64k"),
+        // A server in front may be who they are for.
+        line("app_accel", "off"),
         block("app", ["app"], appSettings(app, given, environment)),
         block("server", [], [...listens(given, environment), ...locations(given)]),
       ],

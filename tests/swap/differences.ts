@@ -36,12 +36,6 @@ const differences: readonly Difference[] = [
     expected: 200,
     why: "proxy_buffer_size (4k or 8k) bounds the head that a proxy takes from a server behind it",
   },
-  {
-    check: "X-Accel-Buffering",
-    setUps: ["Alicorn alone"],
-    expected: "no",
-    why: "a word to a proxy, and there is none",
-  },
 ];
 
 /** What the set-up should give: as usual, unless the table says otherwise. */

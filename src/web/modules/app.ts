@@ -15,10 +15,11 @@ import { defineModule } from "../module.ts";
 import { decodePath } from "../path.ts";
 import type { Handler } from "../pipeline.ts";
 import type { BufferedBody } from "../request_body.ts";
+import { obeyingAccel } from "./app_accel.ts";
 import { decodeLoosely, mounting, writeProxyFacts } from "./app_gunicorn.ts";
 import { connectionOf } from "./realip.ts";
 
-const { http, location, locationIf, limitExcept, app } = context;
+const { http, server, location, locationIf, limitExcept, app } = context;
 
 /** RFC 9110 9.2.1 */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -156,6 +157,13 @@ const passTo: Directive<string | undefined> = {
   },
 };
 
+const accel = flag({
+  contexts: http | server | location,
+  initial: true,
+  summary:
+    "Whether the X-Accel-* fields of an application are for us, as with `proxy_pass`, or go to a proxy in front.",
+});
+
 /** Gunicorn's settings, as directives of an `app` block. Times in seconds, as there. */
 export const appDirectives = {
   module: text({
@@ -213,7 +221,7 @@ export const appDirectives = {
   reload: flag({ contexts: app, initial: false, summary: "Whether it is loaded anew when its files change." }),
 };
 
-const directives = { app: appBlock, app_pass: passTo, ...appDirectives };
+const directives = { app: appBlock, app_pass: passTo, app_accel: accel, ...appDirectives };
 
 export const appModule = defineModule({
   name: "app",
@@ -222,13 +230,14 @@ export const appModule = defineModule({
     for (const each of block.childrenOf(app))
       if (each.own("module") === undefined) throw new ConfigError('no "module" in this app', each.at);
   },
-  compile({ app_pass }, { runtime, block }) {
+  compile({ app_pass, app_accel }, { runtime, block }) {
     if (app_pass === undefined) return {};
     const gunicorn =
       block.conf(httpDirectives).request_parsing === "gunicorn" ? block.conf(gunicornDirectives) : undefined;
     const trust = gunicorn === undefined ? defaultTrust : forwardTrust(gunicorn);
     const extras = gunicorn && { mounted: mounting(gunicorn) };
-    const content = appPass(runtime.app(app_pass), trust, extras);
+    const handler = appPass(runtime.app(app_pass), trust, extras);
+    const content = app_accel ? obeyingAccel(handler) : handler;
     return { content, addsSlash: true, isDynamic: block.own("files") === undefined };
   },
 });

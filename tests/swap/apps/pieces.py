@@ -110,6 +110,15 @@ def absolute():
     return flask.redirect(flask.url_for("seen", _external=True), 303)
 
 
+@app.get("/guarded/<name>")
+def guarded(name):
+    """Who may have a file is decided here; the web server sends it."""
+    response = flask.Response("the application's own body", mimetype="text/plain")
+    response.headers["X-Accel-Redirect"] = f"/guarded-files/{name}"
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    return response
+
+
 @app.get("/boom")
 def boom():
     raise RuntimeError("confidential")
