@@ -57,7 +57,7 @@ function application(socket: Socket): void {
   let body = "";
   let keeps = false;
   socket.on("data", (bytes) => {
-    heard = Buffer.concat([heard, bytes]);
+    heard = Buffer.concat([heard, Buffer.from(bytes.toString("latin1"), "latin1")]);
     while (heard.length >= 8) {
       const [, type, , , high = 0, low = 0, padding = 0] = heard;
       const length = high * 256 + low;

@@ -42,7 +42,7 @@ beforeAll(() => {
   upstream.serve = (socket: Socket) => {
     let heard = Buffer.alloc(0);
     socket.on("data", (bytes) => {
-      heard = Buffer.concat([heard, bytes]);
+      heard = Buffer.concat([heard, Buffer.from(bytes.toString("latin1"), "latin1")]);
       const asked = readPacket(heard);
       if (asked === undefined) return;
       seen.push(asked);
