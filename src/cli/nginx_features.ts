@@ -16,6 +16,7 @@ const present = [
   "http_realip_module",
   "http_secure_link_module",
   "http_slice_module",
+  "http_ssl_module",
   "http_stub_status_module",
   "http_sub_module",
   "http_v2_module",
@@ -31,7 +32,7 @@ const absent = [
 ] as const;
 
 /** Is there TLS? Then its library, for "built with …". */
-const tls: string | undefined = undefined;
+const tls: string | undefined = "OpenSSL 1.1.1 (compatible; BoringSSL)";
 
 /** The lines of `-v`, and of `-V` with `features`. */
 export function versionText(version: string, features: boolean): string {

@@ -205,7 +205,12 @@ function failureOf(code: string | undefined, message: string): HandshakeFailure 
 }
 
 /** Alerts that we send ourselves, without the library (RFC 8446 6.2). */
-export const alert = { unrecognizedName: 112, noApplicationProtocol: 120, internalError: 80 } as const;
+export const alert = {
+  handshakeFailure: 40,
+  internalError: 80,
+  unrecognizedName: 112,
+  noApplicationProtocol: 120,
+} as const;
 
 /** Refuses a client's hello. */
 export function refuseHello(transport: PlainTransport, description: number): void {

@@ -118,8 +118,13 @@ export class StreamTransport implements Transport {
   }
 
   end(): void {
-    if (this.#kept === undefined) this.socket.close();
-    else this.#after = "close";
+    if (this.#kept === undefined) {
+      this.socket.close();
+      return;
+    }
+    this.#after = "close";
+    // A socket that is not read from does not tell that its peer has gone, and would never be rid of the rest.
+    this.socket.resume();
   }
 
   abort(): void {

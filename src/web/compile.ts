@@ -17,6 +17,7 @@ import type { Compiling, Module, Parts, Runtime } from "./module.ts";
 import { encodePath } from "./path.ts";
 import type { Filter, Handler, Location, Server } from "./pipeline.ts";
 import type { Setup } from "./setup.ts";
+import { securityOf } from "./tls/server_security.ts";
 
 export class Compiler {
   readonly #modules: readonly Module<Directives>[];
@@ -46,6 +47,7 @@ export class Compiler {
       name: first?.text ?? "",
       // A server's own script has run when a request comes to what is outside of its locations.
       root: { ...root, rewrite: undefined },
+      security: securityOf(block),
       handlers: present([...parts.map(({ postRead }) => postRead), ...parts.map(({ rewrite }) => rewrite)]),
       find(exchange) {
         exchange.location = this.root;

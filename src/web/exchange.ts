@@ -4,6 +4,7 @@ import type { Headers } from "../http/headers.ts";
 import type { Ends, Reply, RequestHead, ResponseHead } from "../http/message.ts";
 import type { Location, Server } from "./pipeline.ts";
 import type { RequestBody } from "./request_body.ts";
+import type { SecureSession } from "./tls/session.ts";
 
 /** The client's connection, as far as requests want to know it. Made once per connection. */
 export interface Client extends Ends {
@@ -17,6 +18,17 @@ export interface Client extends Ends {
   readonly fd?: number | undefined;
   /** The header of the PROXY protocol, where `listen … proxy_protocol` asks for it. */
   readonly proxy: ProxyHeader | undefined;
+  /** What is known of its TLS; absent: it speaks none, or has not begun to. */
+  readonly secure?: SecureSession | undefined;
+  /** It speaks none where it should. */
+  readonly missedTls?: boolean;
+}
+
+/** Why a request is answered with an error before anybody looks at it. */
+export interface Refusal {
+  readonly status: number;
+  /** For the log. */
+  readonly why: string;
 }
 
 /** What a load balancer says about the connection it forwards. */
@@ -94,8 +106,8 @@ export class Exchange {
   rewrittenInPlace = false;
   /** try_files found a file below the `alias` of a location with a regular expression: the URI is its name there. */
   addsUriToAlias = false;
-  /** Its path is none: a bad escape, a climb above the root. */
-  isMalformed = false;
+  /** Nobody may answer it: its path is none, its connection is not what it has to be. */
+  refusal: Refusal | undefined = undefined;
   /** limit_rate, bytes per second (0: as fast as the client reads; undefined: nobody has said), and from which byte of the body on. */
   rate: number | undefined = undefined;
   rateAfter = 0;

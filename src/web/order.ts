@@ -45,6 +45,7 @@ import { secureLinkModule } from "./modules/secure_link.ts";
 import { sliceModule } from "./modules/slice.ts";
 import { splitClientsModule } from "./modules/split_clients.ts";
 import { ssiModule } from "./modules/ssi.ts";
+import { sslModule } from "./modules/ssl.ts";
 import { staticModule } from "./modules/static.ts";
 import { stubStatusModule } from "./modules/stub_status.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
@@ -57,6 +58,7 @@ import { uwsgiModule } from "./modules/uwsgi.ts";
 export const modules: readonly Module<Directives>[] = [
   // Variables of the request; no phase of its own.
   coreModule,
+  sslModule,
   http2Module,
   mapModule,
   geoModule,

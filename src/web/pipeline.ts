@@ -12,6 +12,7 @@ import type { FileAccess } from "./file_access.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { RedirectConf } from "./redirect.ts";
 import { setStatus } from "./reply.ts";
+import type { ServerSecurity } from "./tls/server_security.ts";
 
 /**
  * Walk again from another place. "location": `exchange.uri` has changed, another location may be its own (`rewrite … last`).
@@ -79,6 +80,8 @@ export interface Server {
   readonly root: Location;
   /** The phases before a location is chosen. */
   readonly handlers: readonly Handler[];
+  /** How it holds handshakes; undefined: it has nothing to do with TLS. */
+  readonly security?: ServerSecurity | undefined;
   /** Puts the location for `exchange.uri` into the exchange, or answers at once (a missing slash at the end). */
   find(exchange: Exchange): Reply | undefined;
   named(name: string): Location | undefined;
@@ -89,9 +92,10 @@ export const respond = (exchange: Exchange): Reply | Promise<Reply> => settle(ex
 
 /** The first answer to a request; `settle` makes a reply of it. Apart, they spare each request of an application a promise. */
 export function walk(exchange: Exchange): Answer {
-  if (!exchange.isMalformed) return fromServer(exchange, 0);
-  exchange.log("info", "client sent invalid request while reading client request line");
-  return refuse(exchange, 400);
+  const { refusal } = exchange;
+  if (refusal === undefined) return fromServer(exchange, 0);
+  exchange.log("info", refusal.why);
+  return refuse(exchange, refusal.status);
 }
 
 /** Asks only the content handler of the exchange's location, which has answered its parent before. */
@@ -109,7 +113,7 @@ export function refuse(exchange: Exchange, status: number): Reply | Promise<Repl
 }
 
 // Nobody knows where the next request would begin, or the client would only go on (RFC 9112 9.6).
-const closing = new Set([400, 408, 413, 414, 417, 421, 431, 494, 500, 501, 505]);
+const closing = new Set([400, 408, 413, 414, 417, 421, 431, 494, 495, 496, 497, 500, 501, 505]);
 
 /** From the server's own handlers, the `from`-th on. */
 function fromServer(exchange: Exchange, from: number): Answer {

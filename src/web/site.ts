@@ -5,6 +5,7 @@ import { ConfigError } from "../config/statement.ts";
 import { headerLimits, nginxPolicy, type Policy, strictPolicy } from "../http/h1/policy.ts";
 import { defaultH2Options, type H2Options } from "../http/h2/options.ts";
 import type { RequestHead } from "../http/message.ts";
+import type { ClientHello } from "../net/client_hello.ts";
 import { type Block, build, Rows } from "./build.ts";
 import { Compiler } from "./compile.ts";
 import { accessDirectives } from "./core/access.ts";
@@ -19,7 +20,7 @@ import { openFileDirectives } from "./core/open_files.ts";
 import { resolverDirectives } from "./core/resolver.ts";
 import { typeDirectives } from "./core/types.ts";
 import { type Conf, context, type Directives } from "./directive.ts";
-import { type Client, Exchange } from "./exchange.ts";
+import { type Client, Exchange, type Refusal } from "./exchange.ts";
 import { gzipAcceptDirectives } from "./gzip_accept.ts";
 import type { Runtime } from "./module.ts";
 import { http2Directives } from "./modules/http2.ts";
@@ -30,6 +31,8 @@ import type { ListenPlan } from "./plan.ts";
 import type { RequestBody } from "./request_body.ts";
 import { ServerNames } from "./server_names.ts";
 import { Setup } from "./setup.ts";
+import { type ClientInHandshake, checkSecurity, nothingAsked, refusalOf } from "./tls/admission.ts";
+import { type Greeting, greet } from "./tls/greeting.ts";
 
 /** The directives of the core, besides those of the modules. */
 export const coreDirectives: readonly Directives[] = [
@@ -116,10 +119,12 @@ const defaultOf = ({ servers }: AddressServers): Block => {
 };
 
 function checkAddresses(servers: readonly Block[], setup: Setup): void {
-  for (const [key, { servers: here }] of byAddress(servers)) {
-    const secure = here.find(({ listen }) => listen.ssl)?.listen;
-    if (secure !== undefined)
-      throw new ConfigError('"listen … ssl" is Nginx\'s, but Alicorn does not speak TLS yet;', secure.at);
+  for (const [key, { first, servers: here }] of byAddress(servers)) {
+    if (here.some(({ listen }) => listen.ssl))
+      checkSecurity(
+        here.map(({ block }) => block),
+        defaultOf({ first, servers: here }),
+      );
     const defaults = here.filter(({ listen }) => listen.isDefault);
     if (defaults[1] !== undefined)
       throw new ConfigError(`a duplicate default server for ${key}`, defaults[1].listen.at);
@@ -167,11 +172,14 @@ export class SiteAddress {
   readonly policy: Policy;
   /** … and from peers that are trusted more than others (`forwarded_allow_ips`). */
   readonly #trustedPolicy: Policy;
+  /** Connections begin with a TLS handshake. */
+  readonly isSecure: boolean;
   /** HTTP/2 is spoken to who begins it; undefined: it is not. */
   readonly http2: H2Options | undefined;
   /** `request_parsing gunicorn` */
   readonly gunicorn: GunicornConf | undefined;
   readonly #names = new ServerNames<Server>();
+  readonly #http2Servers = new Set<Server>();
   readonly #mergesSlashes: boolean;
   /** There is one server, whatever the Host, and no name of its is an expression whose match would be remembered. */
   readonly #isAlone: boolean;
@@ -190,6 +198,10 @@ export class SiteAddress {
     this.#mergesSlashes = conf.merge_slashes;
     this.#isAlone = servers.length === 1 && namesOf(byDefault).every(({ name }) => name.kind !== "regex");
     this.proxyProtocol = servers.some(({ listen }) => listen.proxyProtocol);
+    this.isSecure = servers.some(({ listen }) => listen.ssl);
+    const isHttp2 = servers.some(({ listen }) => listen.http2);
+    for (const { block } of servers)
+      if (isHttp2 || block.conf(http2Directives).http2) this.#http2Servers.add(serverOf(compiled, block));
     const speaksHttp2 = servers.some(({ block, listen }) => listen.http2 || block.conf(http2Directives).http2);
     this.http2 = speaksHttp2 ? http2Options(byDefault, this.policy) : undefined;
     for (const { block } of servers)
@@ -208,8 +220,33 @@ export class SiteAddress {
 
   /** Chooses the server for a request. `now`: ms of `performance.now()`. */
   open(request: RequestHead, client: Client, body: RequestBody | undefined, now: number): Exchange {
-    const here = this.inner.size === 0 ? this : (this.inner.get(client.localAddress) ?? this);
-    return here.#open(request, client, body, now);
+    return this.at(client).#open(request, client, body, now);
+  }
+
+  /** The servers of the very address that the client has come to. */
+  at(client: Client): SiteAddress {
+    return this.inner.size === 0 ? this : (this.inner.get(client.localAddress) ?? this);
+  }
+
+  /** What a client's hello leads to. */
+  greet(hello: ClientHello | undefined, client: ClientInHandshake): Greeting {
+    let captured: ((exchange: Exchange) => void) | undefined;
+    const servers = {
+      defaultServer: this.defaultServer,
+      named: (host: string) =>
+        this.#names.find(host, (name, found) => {
+          captured = (exchange) => name.captured(exchange, found);
+        }),
+      speaksHttp2: (server: Server) => this.#http2Servers.has(server),
+    };
+    return greet(servers, hello, (session) => {
+      const { server } = session;
+      client.secure = session;
+      const asking = { request: nothingAsked, client, body: undefined, server, startedAt: 0 };
+      const exchange = new Exchange(asking, "/", "");
+      captured?.(exchange);
+      return exchange;
+    });
   }
 
   #open(request: RequestHead, client: Client, body: RequestBody | undefined, now: number): Exchange {
@@ -222,16 +259,24 @@ export class SiteAddress {
         });
     const uri = path === "*" ? this.#asterisk : normalizePath(path, this.#mergesSlashes);
     const exchange = new Exchange(
-      { request, client, body, server: server ?? this.defaultServer, startedAt: now },
+      { request, client, body, server: server ?? this.#unnamed(request, client), startedAt: now },
       uri ?? (this.gunicorn === undefined ? "" : "/"),
       query,
     );
     // Gunicorn's applications get whatever path was sent.
-    exchange.isMalformed = uri === undefined && this.gunicorn === undefined;
+    if (uri === undefined && this.gunicorn === undefined) exchange.refusal = malformed;
+    if (this.isSecure) exchange.refusal ??= refusalOf(exchange);
     captured?.(exchange);
     return exchange;
   }
+
+  /** Who names no host here means the one of the handshake. */
+  #unnamed({ host }: RequestHead, { secure }: Client): Server {
+    return host === "" && secure?.acceptedName !== undefined ? secure.server : this.defaultServer;
+  }
 }
+
+const malformed: Refusal = { status: 400, why: "client sent invalid request while reading client request line" };
 
 function serverOf(compiled: ReadonlyMap<Block, Server>, block: Block): Server {
   const server = compiled.get(block);

@@ -1,8 +1,5 @@
 /** Directives that Nginx has and Alicorn does not, each with the reason: `-t` says just that instead of "unknown". */
 
-const tls =
-  "certificate certificate_cache certificate_compression certificate_key ciphers client_certificate conf_command crl";
-const tlsServer = `buffer_size dhparam early_data ecdh_curve ech_file ocsp ocsp_cache ocsp_responder password_file prefer_server_ciphers protocols reject_handshake session_cache session_ticket_key session_tickets session_timeout stapling stapling_file stapling_responder stapling_verify trusted_certificate verify_client verify_depth ${tls}`;
 const tlsClient =
   "certificate certificate_cache certificate_key ciphers conf_command crl name password_file protocols server_name session_reuse trusted_certificate verify verify_depth";
 
@@ -14,7 +11,7 @@ const prefixed = (prefix: string, names: string): string =>
 
 const reasons: Readonly<Record<string, string>> = {
   "it does not speak gRPC": `${prefixed("grpc", "bind buffer_size connect_timeout hide_header ignore_headers intercept_errors next_upstream next_upstream_timeout next_upstream_tries pass pass_header read_timeout send_timeout set_header socket_keepalive socket_rcvbuf socket_sndbuf")} ${prefixed("grpc_ssl", tlsClient)}`,
-  "it does not speak TLS": `${prefixed("ssl", tlsServer)} ${prefixed("proxy_ssl", tlsClient)} ${prefixed("uwsgi_ssl", tlsClient)}`,
+  "it does not speak TLS": `${prefixed("proxy_ssl", tlsClient)} ${prefixed("uwsgi_ssl", tlsClient)}`,
   "it does not speak HTTP/3":
     "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_active_connection_id_limit quic_bpf quic_gso quic_host_key quic_retry",
   "it is no tunnel for CONNECT": prefixed(
@@ -33,7 +30,6 @@ const reasons: Readonly<Record<string, string>> = {
     "image_filter image_filter_buffer image_filter_interlace image_filter_jpeg_quality image_filter_sharpen image_filter_transparency image_filter_webp_quality",
   "it does not measure memory for it": "degradation degrade",
   "Nginx's modules cannot be loaded": "load_module",
-  "responses of upstreams are not stored as files": "proxy_store proxy_store_access",
 };
 
 export const unsupported: ReadonlyMap<string, string> = new Map(

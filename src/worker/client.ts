@@ -1,18 +1,21 @@
 /** What a connection tells the requests on it about its two ends. */
 import type { Transport } from "../net/transport.ts";
 import type { Client, ProxyHeader } from "../web/exchange.ts";
+import type { SecureSession } from "../web/tls/session.ts";
 import type { LocalEnd } from "./plan.ts";
 
 let connections = 0;
 
 /** The peer's address costs a system call, and files are served without it: asked for when somebody wants to know. */
 export class ConnectionClient implements Client {
-  readonly #transport: Transport;
+  #transport: Transport;
   readonly #local: LocalEnd;
   readonly number = ++connections;
   requests = 0;
   readonly acceptedAt: number;
-  readonly scheme = "http";
+  scheme: "http" | "https" = "http";
+  secure: SecureSession | undefined = undefined;
+  missedTls = false;
   readonly proxy: ProxyHeader | undefined;
   environ: Uint8Array | undefined = undefined;
   #peerAddress: string | undefined = undefined;
@@ -23,6 +26,18 @@ export class ConnectionClient implements Client {
     this.#local = local;
     this.acceptedAt = acceptedAt;
     this.proxy = proxy;
+  }
+
+  /** The handshake is done: the connection goes on over another transport. */
+  becameSecure(transport: Transport, session: SecureSession): void {
+    this.#transport = transport;
+    this.secure = session;
+    this.scheme = "https";
+  }
+
+  /** It should have begun with a handshake. */
+  spokePlain(): void {
+    this.missedTls = true;
   }
 
   get peerAddress(): string {

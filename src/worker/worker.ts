@@ -8,7 +8,7 @@ import { Timers } from "../base/timers.ts";
 import { H1Server } from "../http/h1/server.ts";
 import { H2Server } from "../http/h2/server.ts";
 import { initGroups, showDescriptors } from "../net/libc.ts";
-import { acceptOn, type Listener } from "../net/plain.ts";
+import { acceptOn, type Listener, type PlainTransport } from "../net/plain.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
 import { Counters } from "../shm/counters.ts";
 import { Scoreboard } from "../shm/scoreboard.ts";
@@ -26,6 +26,7 @@ import { OptionalPreface } from "./optional_preface.ts";
 import { firstInherited, type Leftovers, type ListenerPlan, type WorkerOrder, type WorkerPlan } from "./plan.ts";
 import { ProtocolChoice } from "./protocol_choice.ts";
 import { ProxyPreface } from "./proxy_preface.ts";
+import { SecurePreface } from "./secure_preface.ts";
 import type { Served, Service } from "./service.ts";
 import { UwsgiPreface } from "./uwsgi_preface.ts";
 
@@ -134,12 +135,9 @@ class WebWorker {
       counters.add(lane, "accepted", 1);
       counters.add(lane, "handled", 1);
       counters.add(lane, "active", 1);
-      if (address.proxyProtocol)
-        return new ProxyPreface(transport, this.#service, (proxy) =>
-          this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy)),
-        );
       const begin = (proxy: ProxyHeader | undefined) =>
-        this.#accept(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy));
+        this.#begin(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy));
+      if (address.proxyProtocol) return new ProxyPreface(transport, this.#service, begin);
       return address.gunicorn === undefined ? begin(undefined) : this.#asGunicorn(transport, address.gunicorn, begin);
     });
   }
@@ -156,7 +154,15 @@ class WebWorker {
     return new OptionalPreface(transport, this.#service, { mode, allows: proxy_allow_ips }, begin);
   }
 
-  #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler {
+  #begin(transport: PlainTransport, address: SiteAddress, client: ConnectionClient): TransportHandler {
+    const here = address.at(client);
+    if (!here.isSecure) return this.#accept(transport, address, client);
+    return new SecurePreface(transport, this.#service, { address: here, client }, (over) =>
+      this.#accept(over, here, client),
+    );
+  }
+
+  #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler & Served {
     const { connections, maxConnections } = this.#service;
     const connection = this.#connection(transport, address, client);
     if (connections.size >= maxConnections) this.#makeRoom();
@@ -173,7 +179,11 @@ class WebWorker {
     const service = this.#service;
     const { http2 } = address;
     const http1 = () => new Connection(transport, new H1Server(address.policyFor(client)), service, address, client);
-    if (http2 === undefined) return http1();
+    const { secure } = client;
+    if (http2 !== undefined && secure?.protocol === "h2")
+      return new H2Connection(transport, new H2Server(http2), service, address, client);
+    // Over TLS the handshake has settled it (RFC 9113 3.2).
+    if (http2 === undefined || secure !== undefined) return http1();
     const { headerTimeoutMs } = address.defaultServer.root.limits;
     return new ProtocolChoice(transport, service, headerTimeoutMs, (protocol) =>
       protocol === "http/1" ? http1() : new H2Connection(transport, new H2Server(http2), service, address, client),

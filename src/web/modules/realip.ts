@@ -88,6 +88,9 @@ class ForwardedClient implements Client {
   get proxy(): ProxyHeader | undefined {
     return this.#connection.proxy;
   }
+  get secure(): Client["secure"] {
+    return this.#connection.secure;
+  }
 }
 
 const replacedKey = Symbol("realip: the connection's client");
