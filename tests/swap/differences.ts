@@ -25,6 +25,12 @@ const differences: readonly Difference[] = [
     why: "nobody passes the request on: proxy_set_header is for proxy_pass",
   },
   {
+    check: "X-Forwarded-For of a client",
+    setUps: ["Alicorn alone"],
+    expected: "203.0.113.9",
+    why: "the field as it was sent, with nothing added; no application should believe it",
+  },
+  {
     check: "X-Forwarded-Proto",
     setUps: ["Alicorn alone"],
     expected: null,

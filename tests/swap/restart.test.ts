@@ -7,7 +7,7 @@ import { Load } from "../support/load.ts";
 import { freePort, NginxServer } from "../support/nginx_server.ts";
 import { Directory, root, Server, until } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
-import { startApp } from "./set_ups.ts";
+import { hasGunicorn, startApp } from "./set_ups.ts";
 
 /** Connections to the servers behind it that are kept. */
 const kept = 4;
@@ -141,7 +141,10 @@ test("two small servers, killed in turn: 20,000 pages, none fails, and nothing h
   check(survived, file);
 });
 
-test("two Gunicorns, restarted in turn", async () => {
+if (!hasGunicorn)
+  console.warn("restart: the test with Gunicorn is skipped, for it is not in tests/.venv (npm test makes it)");
+
+test.skipIf(!hasGunicorn)("two Gunicorns, restarted in turn", async () => {
   using directory = new Directory();
   const file = join(directory.path, "once");
   const sockets = ["a.sock", "b.sock"].map((name) => join(directory.path, name));

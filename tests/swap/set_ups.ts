@@ -1,5 +1,5 @@
 /** The four ways to run the same two applications: nobody who asks them can tell which one it is, apart from what differences.ts names. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { python } from "../app/support.ts";
 import { NginxServer, nginx as ours } from "../support/nginx_server.ts";
@@ -7,6 +7,7 @@ import { Directory, root, Server } from "../support/server.ts";
 
 const theirs = Bun.which("nginx");
 const gunicorn = join(root, "tests/.venv/bin/gunicorn");
+export const hasGunicorn = existsSync(gunicorn);
 const apps = join(import.meta.dir, "apps");
 const configuration = readFileSync(join(import.meta.dir, "nginx.conf.txt"), "utf8");
 
@@ -28,6 +29,12 @@ export const setUps: readonly SetUp[] = [
   { name: "Alicorn, Gunicorn", web: ours, app: "gunicorn" },
   { name: "Alicorn alone", web: ours, app: undefined },
 ];
+
+/** What would have to be installed; undefined: nothing. */
+export function missingProgram({ web, app }: SetUp): string | undefined {
+  if (web === null) return "nginx on the PATH";
+  return app === "gunicorn" && !hasGunicorn ? `${gunicorn} (npm test makes it)` : undefined;
+}
 
 /** Starts an application behind a Unix socket. */
 export function startApp(
@@ -67,7 +74,7 @@ export class Running implements AsyncDisposable {
   /** `files`: names below the directory for files (public) and contents. */
   static async start(setUp: SetUp, files: Readonly<Record<string, string | Uint8Array>>): Promise<Running> {
     const { web: program, app } = setUp;
-    if (program === null) throw new Error("there is no nginx on the PATH");
+    if (program === null) throw new Error(`there is no ${missingProgram(setUp)}`);
     const directory = new Directory(files);
     const collected = Bun.spawn([python, "-m", "django", "collectstatic", "--noinput"], {
       cwd: apps,

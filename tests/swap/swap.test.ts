@@ -3,39 +3,13 @@
  * Needs an `nginx` on the PATH for the first two set-ups; without it they are skipped.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Gate, response } from "../app/support.ts";
 import { Directory, until } from "../support/server.ts";
+import { alphabet, files, large, lines, robots, sha256, upload, uploadDigest } from "./contents.ts";
 import { clientAddress, expected } from "./differences.ts";
-import { Running, type SetUp, setUps } from "./set_ups.ts";
+import { missingProgram, Running, type SetUp, setUps } from "./set_ups.ts";
 import { Visitor } from "./visitor.ts";
-
-const sha256 = (text: string): string => createHash("sha256").update(Buffer.from(text, "latin1")).digest("hex");
-/** So many bytes that do not repeat soon, as latin-1 text. */
-const noise = (length: number): string => {
-  let text = "";
-  for (let i = 0; text.length < length; i++) text += createHash("sha256").update(String(i)).digest("latin1").repeat(32);
-  return text.slice(0, length);
-};
-const lines = (count: number): string => Array.from({ length: count }, (_, i) => `line ${i}\n`).join("");
-/** What the application's /large/SIZE gives. */
-const large = (size: number): string => {
-  const block = Buffer.from(Array.from({ length: 256 }, (_, i) => i)).toString("latin1");
-  return block.repeat(Math.ceil(size / 256)).slice(0, size);
-};
-
-const upload = noise(20 << 20);
-const uploadDigest = sha256(upload);
-const robots = "User-agent: *\nDisallow: /boom\n";
-const alphabet = "abcdefghijklmnopqrstuvwxyz";
-const files = {
-  "public/robots.txt": robots,
-  "public/alphabet.txt": alphabet,
-  "public/download.bin": Buffer.from(large(300_000), "latin1"),
-  "guarded/report.txt": "for few eyes\n",
-  "pages/500.html": "<h1>Nobody is there</h1>\n",
-};
 
 function suite(setUp: SetUp): void {
   let running: Running;
@@ -326,6 +300,10 @@ function suite(setUp: SetUp): void {
       expect(seen.address).toEqual(usual("REMOTE_ADDR", ""));
       expect(seen.forwarded_for).toEqual(usual("X-Forwarded-For", clientAddress));
       expect(seen.forwarded_proto).toEqual(usual("X-Forwarded-Proto", "http"));
+      const further = await pieces.json("/seen", { fields: ["X-Forwarded-For: 203.0.113.9"] });
+      expect(further.address).toEqual(usual("REMOTE_ADDR", ""));
+      const list = `203.0.113.9, ${clientAddress}`;
+      expect(further.forwarded_for).toEqual(usual("X-Forwarded-For of a client", list));
     });
 
     test("scheme, host and path; what a client claims of its scheme is not believed", async () => {
@@ -420,8 +398,7 @@ function suite(setUp: SetUp): void {
 }
 
 for (const setUp of setUps) {
-  if (setUp.web === null) {
-    console.warn(`swap: "${setUp.name}" is skipped, for there is no nginx on the PATH`);
-    describe.skip(setUp.name, () => suite(setUp));
-  } else describe(setUp.name, () => suite(setUp));
+  const missing = missingProgram(setUp);
+  if (missing !== undefined) console.warn(`swap: "${setUp.name}" is skipped, for there is no ${missing}`);
+  describe.skipIf(missing !== undefined)(setUp.name, () => suite(setUp));
 }
