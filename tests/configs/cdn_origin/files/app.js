@@ -1,0 +1,1 @@
+var application = "the plain one";

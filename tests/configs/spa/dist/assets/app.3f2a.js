@@ -1,0 +1,1 @@
+console.log("the application, long enough to be packed");
