@@ -212,3 +212,21 @@ row("control_socket_mode", "--control-socket-mode", v.positive, 0o600, "Its mode
 row("control_socket_disable", "--no-control-socket", v.boolean, False, "Have none.", "flag", note=LATER_CONTROL)
 
 BY_NAME = {each.name: each for each in ROWS}
+
+
+def table() -> str:
+    """The rows as JSON, for docs/gunicorn.md."""
+    import json
+
+    rows = [
+        {
+            "name": each.name,
+            "section": each.section,
+            "flags": each.flags,
+            "default": None if isinstance(each.default, FromEnvironment) else each.default,
+            "summary": each.summary,
+            "note": each.note,
+        }
+        for each in ROWS
+    ]
+    return json.dumps(rows)

@@ -57,6 +57,11 @@ def _start_message(channel: Channel) -> tuple[Settings, list[dict[str, Any]]] | 
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["--settings-table"]:
+        from . import settings  # for the reference page
+
+        print(settings.table())
+        return 0
     if sys.argv[1:2] == ["--settings"]:
         from . import drop_in_settings  # the drop-in's first step
 

@@ -140,7 +140,7 @@ test("a pid file; a second server with the same one is refused; a port in use", 
   expect(existsSync(join(directory.path, "my.pid"))).toBe(false);
 }, 60_000);
 
-test("a daemon: the command returns when it serves", async () => {
+test("a daemon: the command returns when it serves; WINCH lets the workers leave, HUP brings them back", async () => {
   using directory = place();
   const port = freePort();
   const { code } = await run(directory, [
@@ -155,6 +155,11 @@ test("a daemon: the command returns when it serves", async () => {
   ]);
   expect(code).toBe(0);
   expect(await serves(port, "hello")).toBe(true);
+  const log = (): string => readFileSync(join(directory.path, "e.log"), "utf8");
+  process.kill(pidIn(directory, "d.pid"), "SIGWINCH");
+  await until(() => /Worker exiting/.test(log()), "the worker leaves");
+  process.kill(pidIn(directory, "d.pid"), "SIGHUP");
+  await until(() => serves(port, "hello"), "it serves again");
   process.kill(pidIn(directory, "d.pid"), "SIGTERM");
   await until(() => !existsSync(join(directory.path, "d.pid")), "it ends");
   expect(readFileSync(join(directory.path, "e.log"), "utf8")).toContain("Shutting down: Master");
