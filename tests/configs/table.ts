@@ -40,7 +40,9 @@ export type Expectation =
   | { readonly kind: "field"; readonly name: string; readonly value: string }
   | { readonly kind: "match"; readonly name: string; readonly pattern: RegExp }
   | { readonly kind: "absent"; readonly name: string }
-  | { readonly kind: "fragment" | "without" | "body"; readonly text: string };
+  | { readonly kind: "fragment"; readonly text: string }
+  | { readonly kind: "without"; readonly text: string }
+  | { readonly kind: "body"; readonly text: string };
 
 /** Throws Error for a line that means nothing. */
 export function parseTable(text: string): Step[] {

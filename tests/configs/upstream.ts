@@ -1,13 +1,14 @@
 /** The servers behind: they answer with what they were asked, unless upstream.json has an answer for the path. */
 import { createServer, type Server, type Socket } from "node:net";
 
+interface Answer {
+  readonly status?: number;
+  readonly fields?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
 /** upstream.json: path → answer. */
-export type Answers = Readonly<
-  Record<
-    string,
-    { readonly status?: number; readonly fields?: Readonly<Record<string, string>>; readonly body?: string }
-  >
->;
+export type Answers = Readonly<Record<string, Answer>>;
 
 export class Upstreams implements Disposable {
   /** A line for each request: the server's name, the request line, its fields. */
@@ -58,7 +59,7 @@ export class Upstreams implements Disposable {
     if (fields.some((each) => /^upgrade: websocket$/i.test(each)))
       return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nmessages from ${name}`;
     const lower = fields.map((each) => each.replace(/^[^:]+/, (word) => word.toLowerCase())).sort();
-    const echo = { body: `${[`${method} ${target}`, ...lower].join("\n")}\n\n${body}` };
+    const echo: Answer = { body: `${[`${method} ${target}`, ...lower].join("\n")}\n\n${body}` };
     const { status = 200, fields: own = {}, body: text = "" } = this.#answers[target.replace(/\?.*/, "")] ?? echo;
     const all = { "Content-Type": "text/plain", "X-Server": name, ...own, "Content-Length": String(text.length) };
     const head = Object.entries(all).map(([field, value]) => `${field}: ${value}`);

@@ -1,1 +1,1 @@
-var application = "the plain one";
+console.log("the plain one");
