@@ -63,7 +63,7 @@ const internalReasons: Readonly<Record<number, string>> = {
 };
 
 /** The status that the client gets for one of ours. */
-export const wireStatus = (status: number): number => (status in internalReasons ? 400 : status);
+export const wireStatus = (status: number): number => (status >= 494 && status <= 497 ? 400 : status);
 
 /** A reply that is only its status, with a page that says so in words. `fields`: further ones, such as Allow. */
 export function errorReply(status: number, ...fields: readonly (readonly [name: string, value: string])[]): Reply {
