@@ -1,5 +1,5 @@
 /** A field as HPACK carries it, and what is known about it before anybody asks: names and values are judged once, when they enter a table. */
-import { classes, isToken, isValue } from "../h1/classes.ts";
+import { classes, isBlank, isToken, isValue } from "../h1/classes.ts";
 import { type FieldName, fieldName } from "../headers.ts";
 
 /** Why a request's assembly cares for a name; `plain`: it does not. */
@@ -41,11 +41,14 @@ export interface H2Name {
   readonly refusedAsTrailer: boolean;
 }
 
+/** "end": of lines, or NUL; RFC 9113 8.2.1 forbids them and white space around a value, RFC 9110 5.5 the other controls. */
+export type ValueFault = "end" | "control" | "space";
+
 export interface Field {
   readonly name: H2Name;
   readonly value: string;
-  /** Why no field has such a value (RFC 9113 8.2.1); undefined: it may. */
-  readonly fault: string | undefined;
+  /** Why no field has such a value; undefined: it may. */
+  readonly fault: ValueFault | undefined;
 }
 
 const roles: Readonly<Record<string, Role>> = {
@@ -112,13 +115,14 @@ function isLowerToken(text: string): boolean {
 }
 
 /** What is wrong with the value `bytes[from, to)`. */
-export function valueFault(bytes: Uint8Array, from: number, to: number): string | undefined {
+export function valueFault(bytes: Uint8Array, from: number, to: number): ValueFault | undefined {
   let all = isValue;
   for (let i = from; i < to; i++) all &= classes[bytes[i]!]!;
-  if (all === 0) return "a control character in a field value";
-  if (from < to && (isBlankByte(bytes[from]!) || isBlankByte(bytes[to - 1]!)))
-    return "white space around a field value";
-  return undefined;
+  if (all === 0) {
+    for (let i = from; i < to; i++) if (isEnd(bytes[i]!)) return "end";
+    return "control";
+  }
+  return from < to && (isBlank(bytes[from]!) || isBlank(bytes[to - 1]!)) ? "space" : undefined;
 }
 
-const isBlankByte = (byte: number): boolean => byte === 0x20 || byte === 0x09;
+const isEnd = (byte: number): boolean => byte === 0 || byte === 0x0a || byte === 0x0d;

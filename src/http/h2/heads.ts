@@ -14,7 +14,7 @@ const maxBlock = 512;
 const maxCached = 64;
 
 export class Heads {
-  readonly decoder = new HpackDecoder();
+  readonly decoder: HpackDecoder;
   readonly #options: H2Options;
   readonly #cache = new Map<string, Assembled>();
   /** The table's state that the cache is about. */
@@ -22,6 +22,7 @@ export class Heads {
 
   constructor(options: H2Options) {
     this.#options = options;
+    this.decoder = new HpackDecoder(options.policy.looseHead);
   }
 
   /** `end`: no body follows. Undefined: the block cannot be decoded. */

@@ -5,7 +5,7 @@
  * always decoded to its end, even if nobody wants it, because the table is the connection's.
  */
 import { type ConnectionError, code, connectionError } from "./errors.ts";
-import { type Field, type H2Name, h2Name, valueFault } from "./field.ts";
+import { type Field, type H2Name, h2Name, type ValueFault, valueFault } from "./field.ts";
 import { huffmanDecode } from "./huffman.ts";
 import { staticCount, staticTable } from "./static_table.ts";
 
@@ -39,9 +39,15 @@ export class HpackDecoder {
   #count = 0;
   #size = 0;
   #maxSize = decoderTableSize;
+  readonly #isLoose: boolean;
   // Where the block is read.
   #at = 0;
   #to = 0;
+
+  /** `isLoose`: a little more padding passes than should. */
+  constructor(isLoose = false) {
+    this.#isLoose = isLoose;
+  }
 
   /** Decodes `bytes[from, to)`; false: it cannot be, the connection is lost. */
   decode(bytes: Buffer, from: number, to: number): boolean {
@@ -103,7 +109,7 @@ export class HpackDecoder {
   }
 
   /** Of the last string, as a value. */
-  #fault: string | undefined = undefined;
+  #fault: ValueFault | undefined = undefined;
 
   /** RFC 7541 5.2 */
   #string(bytes: Buffer): string | undefined {
@@ -121,7 +127,7 @@ export class HpackDecoder {
       return bytes.latin1Slice(from, to);
     }
     if (length * 2 > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2);
-    const decoded = huffmanDecode(bytes, from, to, scratch);
+    const decoded = huffmanDecode(bytes, [from, to], scratch, this.#isLoose);
     if (decoded < 0) {
       this.#fail("RFC 7541 5.2", "invalid Huffman code");
       return undefined;

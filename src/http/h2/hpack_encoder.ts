@@ -6,7 +6,7 @@
  * (or that must not be guessed: RFC 7541 7.1) never do.
  */
 
-import { isTokenText, isValueText } from "../h1/classes.ts";
+import { isTokenText } from "../h1/classes.ts";
 import type { FieldName } from "../headers.ts";
 import { entryOverhead } from "./hpack_decoder.ts";
 import { huffmanEncode, huffmanLength } from "./huffman.ts";
@@ -16,8 +16,8 @@ const slots = 128;
 /** What we use of a peer's table, bytes. */
 const maxTableSize = 4096;
 
-/** "now": enters the table at once. "never": not even intermediaries may index it. "drop": no field of HTTP/2. */
-type Policy = "seen twice" | "now" | "not" | "never" | "drop";
+/** "now": enters the table at once. "not": never. "drop": no field of HTTP/2 (RFC 9113 8.2.2). */
+type Policy = "seen twice" | "now" | "not" | "drop";
 
 const policies: Readonly<Record<string, Policy>> = {
   connection: "drop",
@@ -25,7 +25,7 @@ const policies: Readonly<Record<string, Policy>> = {
   "proxy-connection": "drop",
   "transfer-encoding": "drop",
   upgrade: "drop",
-  "set-cookie": "never",
+  "set-cookie": "not",
   "content-length": "not",
   "content-range": "not",
   etag: "not",
@@ -174,7 +174,7 @@ export class HpackEncoder {
       this.#insert(name, value);
       return;
     }
-    this.#literal(policy === "never" ? 0x10 : 0, 0x0f, nameIndex, name);
+    this.#literal(0, 0x0f, nameIndex, name);
     this.#string(value);
   }
 
@@ -259,8 +259,14 @@ for (const [value, index] of statusName.values ?? []) statusIndexes[Number(value
 /** What a field may take at most, beside its characters. */
 export const fieldOverhead = 12;
 
-/** A value with CR or LF would write fields for somebody else where it becomes HTTP/1 again; nothing above 0xFF either. */
+/**
+ * A value with CR or LF would write fields for somebody else where it becomes HTTP/1 again (RFC 9113 8.2.1); nothing above 0xFF
+ * either: it would be cut to some other byte.
+ */
 function checkValue({ lower }: OutName, value: string): void {
-  if (!isValueText(value))
-    throw new Error(`invalid character in the ${lower} of a response: ${JSON.stringify(value.slice(0, 80))}`);
+  for (let i = 0; i < value.length; i++) {
+    const char = value.charCodeAt(i);
+    if (char === 0 || char === 0x0a || char === 0x0d || char > 0xff)
+      throw new Error(`invalid character in the ${lower} of a response: ${JSON.stringify(value.slice(0, 80))}`);
+  }
 }

@@ -43,7 +43,9 @@ assignCodes();
 // An entry: the next state (16 bits), the symbol (8 bits), and what is known.
 const emits = 1 << 24;
 const accepted = 1 << 25;
-const failed = 1 << 26;
+/** A byte of nothing but padding is accepted as well. */
+const acceptedLoosely = 1 << 26;
+const failed = 1 << 27;
 let transitions = new Int32Array(0);
 
 /** Inner nodes of the code's tree, as pairs of children: below 0 a symbol, -1 - symbol. */
@@ -66,10 +68,10 @@ function makeTree(): number[] {
 }
 
 /** RFC 7541 5.2: what is left at the end are the first bits of EOS, all ones, and fewer than eight. */
-function paddingStates(tree: readonly number[]): Set<number> {
-  const states = new Set<number>();
-  for (let bits = 0, node = 0; bits < 8; bits++) {
-    states.add(node);
+function paddingStates(tree: readonly number[]): Map<number, number> {
+  const states = new Map<number, number>();
+  for (let bits = 0, node = 0; bits <= 8; bits++) {
+    states.set(node, bits < 8 ? accepted | acceptedLoosely : acceptedLoosely);
     node = tree[2 * node + 1]!;
   }
   return states;
@@ -83,7 +85,7 @@ function makeTransitions(): void {
     for (let half = 0; half < 16; half++) transitions[state * 16 + half] = step(tree, padding, state, half);
 }
 
-function step(tree: readonly number[], padding: ReadonlySet<number>, state: number, half: number): number {
+function step(tree: readonly number[], padding: ReadonlyMap<number, number>, state: number, half: number): number {
   let node = state;
   let entry = 0;
   for (let bit = 3; bit >= 0; bit--) {
@@ -95,15 +97,23 @@ function step(tree: readonly number[], padding: ReadonlySet<number>, state: numb
     entry |= emits | (symbol << 16);
     node = 0;
   }
-  return entry | node | (padding.has(node) ? accepted : 0);
+  return entry | node | (padding.get(node) ?? 0);
 }
 
 makeTransitions();
 
-/** Decodes `bytes[from, to)` into `out`, which has room for 8/5 of it. Returns how many bytes that made; -1: it is no such code. */
-export function huffmanDecode(bytes: Uint8Array, from: number, to: number, out: Uint8Array): number {
+/**
+ * Decodes `bytes[from, to)` to the beginning of `out`, which has room for twice as much. Returns how many bytes that made; -1: it is
+ * no such code. `loosely`: eight bits of padding pass, as they do with Nginx.
+ */
+export function huffmanDecode(
+  bytes: Uint8Array,
+  [from, to]: readonly [from: number, to: number],
+  out: Uint8Array,
+  loosely = false,
+): number {
   let state = 0;
-  let entry = accepted;
+  let entry = accepted | acceptedLoosely;
   let at = 0;
   for (let i = from; i < to; i++) {
     const byte = bytes[i]!;
@@ -115,7 +125,7 @@ export function huffmanDecode(bytes: Uint8Array, from: number, to: number, out: 
     if ((entry & failed) !== 0) return -1;
     state = entry & 0xffff;
   }
-  return (entry & accepted) !== 0 ? at : -1;
+  return (entry & (loosely ? acceptedLoosely : accepted)) !== 0 ? at : -1;
 }
 
 /** Bytes that the text takes when it is encoded. */

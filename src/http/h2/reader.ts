@@ -5,7 +5,7 @@
  */
 import { asBuffer } from "../../base/bytes.ts";
 import { type ConnectionError, code, connectionError } from "./errors.ts";
-import { defaultFrameSize, flag, frame, frameHeaderLength, preface, read24, read31 } from "./frames.ts";
+import { flag, frame, frameHeaderLength, ownFrameSize, preface, read24, read31 } from "./frames.ts";
 import { flood } from "./guard.ts";
 import { maxContinuations } from "./options.ts";
 
@@ -83,7 +83,7 @@ export class FrameReader {
     const { length } = bytes;
     while (length - at >= frameHeaderLength) {
       const size = read24(bytes, at);
-      if (size > defaultFrameSize) return this.#fail(tooLarge(size));
+      if (!this.#mayCome(bytes, at)) return false;
       if (length - at < frameHeaderLength + size) break;
       if (!this.#frame(bytes, at, size)) return false;
       at += frameHeaderLength + size;
@@ -103,35 +103,45 @@ export class FrameReader {
     return count;
   }
 
+  /** What a frame's header says by itself. */
+  #mayCome(bytes: Buffer, at: number): boolean {
+    const size = read24(bytes, at);
+    if (size > ownFrameSize) return this.#fail(tooLarge(size));
+    if (bytes[at + 3] !== frame.pushPromise) return true;
+    return this.#fail(broken("RFC 9113 8.4", "client sent PUSH_PROMISE frame"));
+  }
+
   #keep(bytes: Buffer, at: number): void {
-    const kept = Buffer.allocUnsafeSlow(frameHeaderLength + defaultFrameSize);
-    kept.set(bytes.subarray(at));
-    this.#kept = kept;
-    this.#keptLength = bytes.length - at;
+    const count = bytes.length - at;
+    const size = count < frameHeaderLength ? 0 : read24(bytes, at);
+    this.#kept = Buffer.allocUnsafeSlow(frameHeaderLength + size);
+    this.#kept.set(bytes.subarray(at));
+    this.#keptLength = count;
   }
 
   /** The frame that had begun to arrive; returns where the next begins; -1: none does. */
-  #complete(kept: Buffer, bytes: Buffer, from: number): number {
+  #complete(begun: Buffer, bytes: Buffer, from: number): number {
     let at = from;
-    let wanted: number = frameHeaderLength;
-    for (;;) {
-      if (this.#keptLength >= frameHeaderLength) {
-        const size = read24(kept, 0);
-        if (size > defaultFrameSize) {
-          this.#fail(tooLarge(size));
-          return -1;
-        }
-        wanted = frameHeaderLength + size;
-      }
-      const count = Math.min(wanted - this.#keptLength, bytes.length - at);
-      kept.set(bytes.subarray(at, at + count), this.#keptLength);
-      this.#keptLength += count;
-      at += count;
-      if (this.#keptLength < wanted) return at;
-      if (wanted > frameHeaderLength || read24(kept, 0) === 0) break;
+    let kept = begun;
+    if (this.#keptLength < frameHeaderLength) {
+      at = this.#fill(kept, bytes, at);
+      if (this.#keptLength < frameHeaderLength) return at;
+      if (!this.#mayCome(kept, 0)) return -1;
+      kept = Buffer.allocUnsafeSlow(frameHeaderLength + read24(kept, 0));
+      kept.set(begun);
+      this.#kept = kept;
     }
+    at = this.#fill(kept, bytes, at);
+    if (this.#keptLength < kept.length) return at;
     this.#kept = undefined;
-    return this.#frame(kept, 0, wanted - frameHeaderLength) ? at : -1;
+    return this.#frame(kept, 0, kept.length - frameHeaderLength) ? at : -1;
+  }
+
+  #fill(kept: Buffer, bytes: Buffer, at: number): number {
+    const count = Math.min(kept.length - this.#keptLength, bytes.length - at);
+    kept.set(bytes.subarray(at, at + count), this.#keptLength);
+    this.#keptLength += count;
+    return at + count;
   }
 
   #frame(bytes: Buffer, at: number, size: number): boolean {

@@ -181,8 +181,6 @@ export class Receiver implements FrameHandler {
         return this.#priority(stream, payload);
       case frame.priorityUpdate:
         return this.#priorityUpdate(stream, payload);
-      case frame.pushPromise:
-        return broken("RFC 9113 8.4", "client sent PUSH_PROMISE frame");
       default:
         // RFC 9113 5.5
         return this.#parts.guard.control("unknown");

@@ -49,8 +49,11 @@ class Assembly {
     const { name, value, fault } = field;
     if (name.role === role.invalid)
       return this.#bad("RFC 9113 8.2.1", `client sent invalid header name: "${show(name.text)}"`);
-    if (fault !== undefined)
-      return this.#bad("RFC 9113 8.2.1", `client sent header "${show(name.text)}" with invalid value: ${fault}`);
+    if (fault !== undefined && (fault === "end" || !this.#policy.looseHead))
+      return this.#bad(
+        "RFC 9113 8.2.1",
+        `client sent header "${show(name.text)}" with invalid value: ${faults[fault]}`,
+      );
     if (name.text.charCodeAt(0) === colon) return this.#takePseudo(field);
     if (!this.#isRegular) {
       this.#isRegular = true;
@@ -184,6 +187,7 @@ class Assembly {
   }
 }
 
+const faults = { end: "a line end or NUL in it", control: "a control character in it", space: "white space around it" };
 const colon = 0x3a;
 const hostName = h2Name("host").name;
 // A line of the log has room for about this much of a client's text.
