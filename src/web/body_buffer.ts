@@ -38,6 +38,7 @@ export class BodyBuffer implements RequestBody, Source {
   #sink: Sink | undefined;
   #pulled = false;
   #ended = false;
+  #isLost = false;
   #failure: string | undefined;
 
   constructor(owner: BodyOwner) {
@@ -45,6 +46,8 @@ export class BodyBuffer implements RequestBody, Source {
   }
 
   read(limits: ClientLimits): Promise<BufferedBody> {
+    // An error page's handler asks again: of what was lost there is nothing.
+    if (this.#isLost) return Promise.resolve(noBody);
     if (this.#reading !== undefined) return this.#reading;
     this.#limits = limits;
     this.#state = "reading";
@@ -58,6 +61,7 @@ export class BodyBuffer implements RequestBody, Source {
   }
 
   stream(limits: ClientLimits): Source {
+    if (this.#isLost) return new WholeSource(Promise.resolve(noBody));
     if (this.#reading !== undefined) return new WholeSource(this.#reading);
     this.#limits = limits;
     this.#state = "streaming";
@@ -87,8 +91,16 @@ export class BodyBuffer implements RequestBody, Source {
     const most = this.#limits?.maxBodyBytes ?? 0;
     if (most > 0 && this.received > most)
       return this.fail(413, `client intended to send too large chunked body: ${this.received} bytes`);
-    if (this.#state === "reading") this.#keep(bytes, last);
+    if (this.#state === "reading") this.#keepOrFail(bytes, last);
     else if (this.#state === "streaming") this.#pass(bytes, last);
+  }
+
+  #keepOrFail(bytes: Uint8Array, last: boolean): void {
+    try {
+      this.#keep(bytes, last);
+    } catch (error) {
+      this.fail(500, `a body cannot be kept: ${(error as Error).message}`);
+    }
   }
 
   #keep(bytes: Uint8Array, last: boolean): void {
@@ -163,6 +175,7 @@ export class BodyBuffer implements RequestBody, Source {
 
   /** From the connection: the client gave up, broke a rule or was too slow. */
   fail(status: number, reason: string): void {
+    if (this.#state !== "done") this.#isLost = true;
     if (this.#state === "reading") this.#reject?.(new HttpFailure(status, reason));
     else if (this.#state === "streaming") {
       this.#failure = reason;
@@ -197,6 +210,8 @@ export class BodyBuffer implements RequestBody, Source {
     this.#path = undefined;
   }
 }
+
+const noBody: BufferedBody = { kind: "bytes", bytes: new Uint8Array(0) };
 
 /** A body that has been read (or is being), for who would rather have streamed it. */
 class WholeSource implements Source {
