@@ -37,6 +37,44 @@ afterAll(() => {
   for (const close of closers) close();
 });
 
+/** A UDP and a TCP socket with the same port: the one that UDP gets may be taken for TCP, then another is tried. */
+async function samePort(answer: (query: Buffer, whole: boolean) => Buffer | undefined) {
+  for (;;) {
+    const udp = await Bun.udpSocket({
+      hostname: "127.0.0.1",
+      socket: {
+        data(socket, query, port, host) {
+          const reply = answer(query, false);
+          if (reply !== undefined) socket.send(reply, port, host);
+        },
+      },
+    });
+    try {
+      return { udp, tcp: overTcp(udp.port, answer) };
+    } catch {
+      udp.close();
+    }
+  }
+}
+
+function overTcp(port: number, answer: (query: Buffer, whole: boolean) => Buffer | undefined) {
+  return Bun.listen({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      data(socket, bytes) {
+        const reply = answer(bytes.subarray(2), true);
+        // In two pieces: a message need not come whole.
+        if (reply !== undefined) {
+          socket.write(Buffer.from([reply.length >> 8, reply.length & 255]));
+          socket.flush();
+          setTimeout(() => socket.write(reply), 5);
+        }
+      },
+    },
+  });
+}
+
 /** A name server on a free port, UDP and TCP. `zone` is asked for "A name"; `asked` lists the questions in order. */
 async function serve(zone: Zone) {
   const asked: string[] = [];
@@ -67,30 +105,7 @@ async function serve(zone: Zone) {
     });
     return Buffer.concat([head, query.subarray(12, end), ...parts]);
   };
-  const udp = await Bun.udpSocket({
-    hostname: "127.0.0.1",
-    socket: {
-      data(socket, query, port, host) {
-        const reply = answer(query, false);
-        if (reply !== undefined) socket.send(reply, port, host);
-      },
-    },
-  });
-  const tcp = Bun.listen({
-    hostname: "127.0.0.1",
-    port: udp.port,
-    socket: {
-      data(socket, bytes) {
-        const reply = answer(bytes.subarray(2), true);
-        // In two pieces: a message need not come whole.
-        if (reply !== undefined) {
-          socket.write(Buffer.from([reply.length >> 8, reply.length & 255]));
-          socket.flush();
-          setTimeout(() => socket.write(reply), 5);
-        }
-      },
-    },
-  });
+  const { udp, tcp } = await samePort(answer);
   closers.push(
     () => udp.close(),
     () => tcp.stop(true),
