@@ -1,8 +1,10 @@
 /** Variables of the request, its connection and its response (ngx_http_core_module). */
+
 import { hostname } from "node:os";
 import { parseIpv4, parseIpv6 } from "../../base/address.ts";
 import { isoTimeNow, logTimeNow, secondsText } from "../../base/local_time.ts";
 import { parseSize } from "../../config/values.ts";
+import { fieldName as nameOf } from "../../http/headers.ts";
 import { findTlv } from "../../net/proxy_protocol.ts";
 import { type TcpInfo, tcpInfo } from "../../net/tcp_info.ts";
 import type { Exchange } from "../exchange.ts";
@@ -11,15 +13,18 @@ import { defineModule } from "../module.ts";
 import type { FamilyTable, Variable, VariableTable } from "../variables.ts";
 import { requestId } from "./request_id.ts";
 
-const field = (name: string) => (exchange: Exchange) => listOf(exchange, name);
+const field = (name: string) => {
+  const { key } = nameOf(name);
+  return (exchange: Exchange) => listOf(exchange, key);
+};
 
-/** All fields of a name, as one. Cookies are joined as cookies are (RFC 6265 5.4). */
-function listOf({ request: { headers } }: Exchange, lower: string): string | undefined {
+/** All fields of a name, as one; a hyphen in it is an underscore in the variable's. Cookies are joined as cookies are (RFC 6265 5.4). */
+function listOf({ request: { headers } }: Exchange, key: string): string | undefined {
   const { names, values } = headers;
   let text: string | undefined;
   for (let i = 0; i < names.length; i++) {
-    if (names[i]!.lower !== lower) continue;
-    text = text === undefined ? values[i] : `${text}${lower === "cookie" ? "; " : ", "}${values[i]}`;
+    if (names[i]!.key !== key) continue;
+    text = text === undefined ? values[i] : `${text}${key === "HTTP_COOKIE" ? "; " : ", "}${values[i]}`;
   }
   return text;
 }
@@ -218,7 +223,7 @@ const variables: VariableTable = {
   },
   content_length: {
     summary: "The request's Content-Length; of a body without one its length, once it has been read.",
-    get: (exchange) => listOf(exchange, "content-length") ?? lengthRead(exchange),
+    get: (exchange) => listOf(exchange, "CONTENT_LENGTH") ?? lengthRead(exchange),
   },
   content_type: { summary: "The request's Content-Type.", get: field("content-type") },
   sent_http_content_type: {
@@ -299,8 +304,8 @@ const families: FamilyTable = {
   http_: {
     summary: "A field of the request, with underscores for hyphens.",
     get: (rest) => {
-      const name = fieldName(rest);
-      return (exchange) => listOf(exchange, name);
+      const { key } = nameOf(rest);
+      return (exchange) => listOf(exchange, key);
     },
   },
   sent_http_: {

@@ -151,7 +151,9 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     const content = () =>
       body.kind === "bytes"
         ? body.bytes
-        : fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
+        : length === 0
+          ? noBytes
+          : fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
     return this.#respond(exchange, to, { length, content, isUnbuffered: false });
   }
 
@@ -338,3 +340,5 @@ function withCookie(exchange: Exchange, { target }: Whither, made: Reply | Jump)
   if (cookie !== undefined && "head" in made) ownHeaders(made.head).add("Set-Cookie", cookie);
   return made;
 }
+
+const noBytes = new Uint8Array(0);
