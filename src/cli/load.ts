@@ -46,7 +46,7 @@ export function loadConfiguration({ file, prefix, errorLog, globals }: LoadOptio
 } {
   const before = parseParameters(globals);
   const { statements, files } = parseFile(file, systemFiles());
-  return { configuration: { statements: [...before, ...statements], prefix, file, errorLog }, files };
+  return { configuration: { statements: [...before, ...statements], prefix, file, errorLog, readOnce: {} }, files };
 }
 
 /** Reads and compiles a configuration. Throws ConfigError or StartError. */

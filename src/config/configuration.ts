@@ -9,4 +9,6 @@ export interface Configuration {
   readonly file: string;
   /** Where the error log goes until (and unless) the configuration names one (`-e`): a file, or "-" for stderr. */
   readonly errorLog: string;
+  /** What was read from files that can be read only once (a named pipe of pass phrases), by path: workers have it from here. */
+  readonly readOnce?: Record<string, string>;
 }

@@ -100,7 +100,8 @@ export class StreamTransport implements Transport {
       done++;
     }
     this.#kept = undefined;
-    if (this.#after !== undefined) this.socket[this.#after]();
+    if (this.#after === "close") this.closeSocket();
+    else if (this.#after === "shutdown") this.socket.shutdown();
     else this.handler?.onDrain();
   }
 
@@ -119,12 +120,16 @@ export class StreamTransport implements Transport {
 
   end(): void {
     if (this.#kept === undefined) {
-      this.socket.close();
+      this.closeSocket();
       return;
     }
     this.#after = "close";
     // A socket that is not read from does not tell that its peer has gone, and would never be rid of the rest.
     this.socket.resume();
+  }
+
+  protected closeSocket(): void {
+    this.socket.close();
   }
 
   abort(): void {

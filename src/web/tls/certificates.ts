@@ -98,7 +98,9 @@ function certificatesIn(path: string, what: string, read: ReadSource): readonly 
   const { X509Certificate } = crypto();
   return found.map((pem, i) => {
     try {
-      return { pem, certificate: new X509Certificate(pem) };
+      const certificate = new X509Certificate(pem);
+      // Without what its owner says about whom to trust it for (`TRUSTED CERTIFICATE`), which the library does not take.
+      return { pem: pem.includes("TRUSTED") ? certificate.toString() : pem, certificate };
     } catch (error) {
       throw failed(i === 0 ? "PEM_read_bio_X509_AUX" : "PEM_read_bio_X509", (error as Error).message);
     }

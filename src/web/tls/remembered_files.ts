@@ -42,9 +42,7 @@ export class RememberedFiles {
   };
 
   /** False: there was nothing to forget. */
-  forget(): boolean {
-    const some = this.#kept.size > 0;
-    this.#kept.clear();
-    return some;
+  forget(paths: readonly string[]): boolean {
+    return paths.filter((path) => this.#kept.delete(path)).length > 0;
   }
 }

@@ -37,8 +37,8 @@ export function readNamed(path: string, { at }: Statement, failure: (reason: str
   }
 }
 
-const file = (summary: string): Directive<string | undefined> => ({
-  ...text({ contexts, initial: undefined, summary, syntax: "file" }),
+const file = (summary: string, deviation?: string): Directive<string | undefined> => ({
+  ...text({ contexts, initial: undefined, summary, syntax: "file", ...(deviation === undefined ? {} : { deviation }) }),
   parse(statement, before, { setup }) {
     if (before !== undefined) throw duplicate(statement);
     return certificatePath(statement.args[0] ?? "", setup);
@@ -126,7 +126,9 @@ export const passwordFile: Directive<readonly string[] | undefined> = {
   parse(statement, before, { setup }) {
     if (before !== undefined) throw duplicate(statement);
     const path = certificatePath(statement.args[0] ?? "", setup);
-    const all = readNamed(path, statement, (reason) => `open() "${path}" failed (${reason})`);
+    const { readOnce } = setup.configuration;
+    const all = readOnce?.[path] ?? readNamed(path, statement, (reason) => `open() "${path}" failed (${reason})`);
+    if (readOnce !== undefined) readOnce[path] = all;
     return all.split("\n").flatMap((each) => (each.replace(/\r$/, "") === "" ? [] : [each.replace(/\r$/, "")]));
   },
 };
@@ -273,7 +275,7 @@ export const sslDirectives = {
     summary: "How many certificates may be between a client's and a trusted one.",
   }),
   ssl_client_certificate: file("Authorities that clients' certificates may come from; clients are told of them."),
-  ssl_trusted_certificate: file("The same; clients are not told of them."),
+  ssl_trusted_certificate: file("The same, without telling clients of them.", "Clients are told of these, too."),
   ssl_prefer_server_ciphers: flag({
     contexts,
     initial: false,

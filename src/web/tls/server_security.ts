@@ -69,8 +69,8 @@ function compileSecurity(block: Block, conf: SslConf, setup: Setup): ServerSecur
       `no "ssl_certificate_key" is defined for certificate "${certificates.at(-1)?.text}"`,
       undefined,
     );
-  if (certificates.length === 0 && !conf.ssl_reject_handshake) return undefined;
-  checkVerification(conf);
+  if (certificates.length === 0 && !conf.ssl_reject_handshake && conf.ssl_verify_client === "off") return undefined;
+  if (certificates.length > 0 || conf.ssl_reject_handshake) checkVerification(conf);
   const changes = confChanges(conf.ssl_conf_command, conf.ssl_protocols);
   const terms = contextTerms(block, conf, changes, setup);
   const contextFor = certificates.length === 0 ? withoutCertificate(terms) : contexts(conf, terms, changes, setup);
@@ -212,7 +212,7 @@ function loadFresh(paths: readonly PairPaths[], passwords: readonly string[], fi
   try {
     return load();
   } catch (error) {
-    if (!files.forget()) throw error;
+    if (!files.forget(paths.flatMap(({ certificate, key }) => [certificate, key]))) throw error;
     return load();
   }
 }
@@ -229,9 +229,18 @@ function overridden(
   };
 }
 
+const shared = new Map<string, SecureContext>();
+
+/** Servers with the same certificate and the same terms share the context: clients can come again at another of them. */
 function contextOf(pair: Pair, terms: ContextTerms): SecureContext {
+  const name = JSON.stringify([terms, pair]);
+  const before = shared.get(name);
+  if (before !== undefined) return before;
   try {
-    return makeContext({ ...terms, certificate: pair });
+    const made = makeContext({ ...terms, certificate: pair });
+    if (shared.size >= mostContexts) shared.clear();
+    shared.set(name, made);
+    return made;
   } catch (error) {
     throw new CertificateError(`SSL_CTX_use_certificate() failed (SSL: ${(error as Error).message})`);
   }
