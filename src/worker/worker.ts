@@ -209,15 +209,20 @@ class WebWorker {
     if (withinMs > 0) setTimeout(leave, withinMs);
     if (this.#service.draining) return;
     this.#service.draining = true;
-    for (const listener of this.#listeners) listener.stop();
     const { connections } = this.#service;
     const retireIdle = () => {
       for (const connection of [...connections]) connection.retire();
     };
     setTimeout(retireIdle, lastRequestMs);
     const look = () => connections.size === 0 && leave();
-    setInterval(look, 20);
-    look();
+    // What waits in the kernel's queues is taken first, in the turn between: a closed socket would reset it.
+    setImmediate(() =>
+      setImmediate(() => {
+        for (const listener of this.#listeners) listener.stop();
+        setInterval(look, 20);
+        look();
+      }),
+    );
   }
 
   /** The master is gone without having tidied up. */
