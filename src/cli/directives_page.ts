@@ -58,6 +58,10 @@ const coreTitles = [
   "Where files are",
   "Media types",
   "Access in general",
+  "Names and addresses",
+  "Compression in general",
+  "Open files",
+  "Requests as Gunicorn reads them",
 ];
 
 /** The page; `npm run docs` writes it, and a test fails when it is stale. */
