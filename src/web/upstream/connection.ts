@@ -7,9 +7,10 @@
  */
 import type { Timed, Timers } from "../../base/timers.ts";
 import type { ClientEngine, ClientEvent, ClientHead, ReceivedHead } from "../../http/client_engine.ts";
+import { noBytes } from "../../http/h1/body.ts";
 import { H1Client } from "../../http/h1/client.ts";
 import type { Headers } from "../../http/headers.ts";
-import { type Body, emptyBody, type Sink, type Source } from "../../http/message.ts";
+import type { Sink, Source } from "../../http/message.ts";
 import type { ConnectFailure, ConnectHandler, Connecting } from "../../net/connect.ts";
 import type { Transport } from "../../net/transport.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type UpstreamResponse,
 } from "./conversation.ts";
 import { connectText, type FailureKind, failureText, type Phase, resetText, timeoutText } from "./failure.ts";
-import { type Feeder, Incoming } from "./incoming.ts";
+import { bodyOf, type Feeder, Incoming } from "./incoming.ts";
 import { type TunnelFailure, UpstreamTunnel } from "./tunnel.ts";
 
 /** The wheel may look this much early; a timeout must not come before its time. */
@@ -87,7 +88,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     checkLength(request);
     this.#engine.sendHead(head, limits);
     if (!this.#engine.requestSent) {
-      if (body === undefined || body instanceof Uint8Array) this.#engine.sendData(body ?? nothing, true);
+      if (body === undefined || body instanceof Uint8Array) this.#engine.sendData(body ?? noBytes, true);
       else this.#source = body;
     }
     this.#request = request;
@@ -265,11 +266,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
 
   #respond(head: ReceivedHead, ended: boolean, trailers: Headers | undefined): void {
     if (!ended) this.#incoming ??= new Incoming(this);
-    const whole = this.#incoming?.takeWhole();
-    let body: Body = emptyBody;
-    if (whole !== undefined) body = { kind: "bytes", bytes: whole };
-    else if (this.#incoming !== undefined) body = { kind: "stream", source: this.#incoming };
-    this.#response = { head, body, trailers };
+    this.#response = { head, body: bodyOf(this.#incoming), trailers };
     this.#handler?.onResponse(this.#response);
   }
 
@@ -348,9 +345,8 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     const { send = 0, read = 0 } = this.#request?.timeouts ?? {};
     const unsent = this.#transport?.unsent ?? 0;
     this.#unsentBefore = unsent;
-    if (unsent > 0) this.#setTimer(send);
-    else if (this.#paused || !(this.#engine.requestSent || this.#response !== undefined)) this.#timers.clear(this);
-    else this.#setTimer(read);
+    const reads = !this.#paused && (this.#engine.requestSent || this.#response !== undefined);
+    this.#setTimer(unsent > 0 ? send : reads ? read : 0);
   }
 
   #setTimer(ms: number): void {
@@ -387,9 +383,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#transport = undefined;
     if (gently) transport?.end();
     else transport?.abort();
-    const source = this.#source;
-    const incoming = this.#incoming;
-    const tunnel = this.#tunnel;
+    const [source, incoming, tunnel] = [this.#source, this.#incoming, this.#tunnel];
     this.#release();
     source?.cancel(reason);
     tunnel?.fail();
@@ -405,5 +399,3 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#pulling = false;
   }
 }
-
-const nothing = new Uint8Array(0);

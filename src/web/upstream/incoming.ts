@@ -1,5 +1,5 @@
 /** What an upstream sends, on its way to whoever asks for it: as fast as it is read, with a little kept in between. */
-import type { Sink, Source } from "../../http/message.ts";
+import { type Body, emptyBody, type Sink, type Source } from "../../http/message.ts";
 
 /** Above this the upstream is not read any further until the reader has caught up. */
 const highWater = 64 * 1024;
@@ -107,3 +107,10 @@ export class Incoming implements Source {
 }
 
 const nothing = new Uint8Array(0);
+
+/** The body of a response: in one piece if it is all here, a stream if more may come, empty if there is none. */
+export function bodyOf(incoming: Incoming | undefined): Body {
+  const whole = incoming?.takeWhole();
+  if (whole !== undefined) return { kind: "bytes", bytes: whole };
+  return incoming === undefined ? emptyBody : { kind: "stream", source: incoming };
+}
