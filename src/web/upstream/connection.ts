@@ -1,6 +1,5 @@
 /**
- * One connection to an upstream: joins a transport, a client engine and the timers. One request at a time; neither
- * direction goes faster than its slower end.
+ * One connection to an upstream: a transport, a client engine and timers; one request at a time, at the slower end's pace.
  *
  * As with Nginx, timeouts are between two operations: to connect, to send more of the request, to read more of the response.
  * Nothing is timed while it is our own side that is waited for.
