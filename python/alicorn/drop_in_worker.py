@@ -75,8 +75,14 @@ class DropIn:
         if pre is None and cfg.loglevel.lower() == "debug":
             pre = _log_request
         access = self._access if self.access_in_python else None
-        if pre is None and post is None and access is None:
-            return Gateway(self.app, base, self.log)
+        gateway = Gateway(self.app, base, self.log)
+        if pre is not None or post is not None or access is not None:
+            gateway = self._watched(base, pre, post, access)
+        gateway.hints = True
+        return gateway
+
+    def _watched(self, base: dict[str, Any], pre: Any, post: Any, access: Any) -> Gateway:
+        face = self.face
         return WatchedGateway(
             self.app,
             base,

@@ -48,6 +48,12 @@ def encode_head(status: str, headers: list[tuple[str, str]]) -> tuple[int, bytes
     return code, text.encode("latin-1"), length
 
 
+def encode_fields(headers: list[tuple[str, str]]) -> bytes:
+    """Fields without a status: checked, and what is not the application's to say left out."""
+    _, head, _ = encode_head("200 ", [(name, value) for name, value in headers if name.lower() != "content-length"])
+    return head.partition(b"\n")[2]
+
+
 def cached_head(status: str, headers: list[tuple[str, str]]) -> tuple[int, bytes, int | None]:
     headers = headers if type(headers) is list else list(headers)
     key = (status, *headers)

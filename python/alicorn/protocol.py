@@ -12,6 +12,7 @@ import struct
 REQUEST, CREDIT, CANCEL, OPENED, LAST, POKE = 1, 2, 3, 4, 5, 6
 # From the app worker.
 HELLO, RESPONSE, HEAD, BODY, END, FILE, ABORT, DRAINING, IDLE, RETURNED = 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
+HINTS = 26
 
 # Flag of REQUEST: the body is in a file, whose path the frame carries.
 BODY_IN_FILE = 1
@@ -131,6 +132,10 @@ def abort(ident: int) -> bytes:
 
 def returned(ident: int) -> bytes:
     return _pack_header(0, RETURNED, 0, 0, ident)
+
+
+def hints(ident: int, fields: bytes) -> bytes:
+    return _pack_header(len(fields), HINTS, 0, 0, ident) + fields
 
 
 draining = _pack_header(0, DRAINING, 0, 0, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from . import protocol
-from .heads import cached_head
+from .heads import cached_head, encode_fields
 
 # Above this, a body that is known at once is sent in blocks all the same: a frame is held in memory as a whole.
 WHOLE_BYTES = 262_144
@@ -67,6 +67,14 @@ class Response:
         if self.phase == STARTED:
             self.begin()
         self.send(block)
+
+    def early_hints(self, headers: list[tuple[str, str]]) -> None:
+        """`wsgi.early_hints`: fields of a 103 for the client, at once; too late, once the response has begun."""
+        if self.phase >= STREAMING:
+            return
+        fields = encode_fields(headers)
+        if fields:
+            self.link.send(protocol.hints(self.ident, fields))
 
     # What the gateway calls.
 

@@ -84,6 +84,8 @@ class Gateway:
         self.base = base
         self.log = log
         self.script_name = base["SCRIPT_NAME"]
+        # Applications get `wsgi.early_hints`. Gunicorn's expect it.
+        self.hints = False
         # Set by the worker when it must leave at once: then a SystemExit is its own, not the application's.
         self.quitting = False
 
@@ -101,6 +103,8 @@ class Gateway:
                 environ["wsgi.input"] = io.BytesIO(body)
             if flags & protocol.PATH_ENCODED:
                 environ["PATH_INFO"] = unquote_to_bytes(environ["PATH_INFO"].encode("latin-1")).decode("latin-1")
+            if self.hints:
+                environ["wsgi.early_hints"] = response.early_hints
             if self.script_name:
                 _strip_script_name(environ, self.script_name)
             blocks = self.app(environ, response.start)

@@ -32,6 +32,7 @@ export class Call {
   #head: ResponseHead | undefined;
   #spool: Spool | undefined;
   cancelled = false;
+  onHints: ((headers: Headers) => void) | undefined = undefined;
 
   constructor(
     request: RequestHead,
@@ -72,6 +73,15 @@ export class Call {
     this.cancelled = true;
     this.link?.cancel(this);
     this.#reject(new AppFailure(502, "the client has gone"));
+  }
+
+  /** Passes early hints on: `name\nvalue…`. Whoever can send them sets `onHints`. */
+  hint(list: string): void {
+    if (this.onHints === undefined || this.cancelled) return;
+    const headers = new Headers();
+    const fields = list.split("\n");
+    for (let i = 0; i + 1 < fields.length; i += 2) headers.add(fields[i]!, fields[i + 1]!);
+    this.onHints(headers);
   }
 
   answer(status: number, head: string, bytes: Uint8Array): void {

@@ -13,6 +13,7 @@ interface Said {
   readonly head?: readonly string[];
   readonly body?: string;
   readonly path?: string;
+  readonly fields?: string;
   readonly count?: number;
   readonly secret?: string;
   readonly slot?: number;
@@ -72,6 +73,9 @@ class Listener implements FrameHandler {
   }
   onReturned(id: number): void {
     this.#say({ type: "RETURNED", id });
+  }
+  onHints(id: number, fields: string): void {
+    this.#say({ type: "HINTS", id, fields });
   }
 }
 const list = (text: string): string[] => text.split("\n");

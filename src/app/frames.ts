@@ -19,6 +19,7 @@ export const frameType = {
   draining: 23,
   idle: 24,
   returned: 25,
+  hints: 26,
 } as const;
 
 export const headerBytes = 12;
@@ -39,6 +40,8 @@ export interface FrameHandler {
   onDraining(): void;
   onIdle(): void;
   onReturned(id: number): void;
+  /** Fields for a 103 (RFC 8297), as in a head list. */
+  onHints(id: number, fields: string): void;
 }
 
 /** Thrown when the other side does not speak this protocol. */
@@ -141,6 +144,9 @@ export class FrameReader {
         return;
       case frameType.returned:
         to.onReturned(id);
+        return;
+      case frameType.hints:
+        to.onHints(id, frame.latin1Slice(payload, end));
         return;
       default:
         throw new FrameError(`a frame of unknown type ${frame[at + 4]}`);

@@ -199,6 +199,10 @@ export class Link implements TransportHandler, FrameHandler {
     else if (this.#returning.delete(id) && this.#returning.size === 0) this.#dispatcher.onAllReturned(this);
   }
 
+  onHints(id: number, fields: string): void {
+    this.#get(id)?.hint(fields);
+  }
+
   #get(id: number): Call | undefined {
     const call = this.#calls.get(id);
     return call !== undefined && this.#owns(call, id) ? call : undefined;

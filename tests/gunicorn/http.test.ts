@@ -181,3 +181,23 @@ test("keepalive: a connection serves further requests, or none", async () => {
   expect((await ask(without, two)).match(/hello/g)?.length).toBe(1);
   expect(await text(without, "/")).toBe("hello");
 });
+
+test("wsgi.early_hints: a 103 ahead of the response, for those who understand it", async () => {
+  using directory = place({
+    "hinting.py": `
+def app(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</a.css>; rel=preload"), ("Connection", "no")])
+    start_response("200 OK", [])
+    environ["wsgi.early_hints"]([("Link", "</b.css>; rel=preload")])
+    return [b"hello"]
+`,
+  });
+  for (const args of [[], ["--threads", "2"]]) {
+    await using server = await start(directory, [...args, "hinting:app"]);
+    const answer = await ask(server, get("/"));
+    expect(answer).toMatch(/^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 (103|200)/);
+    expect(answer).toEndWith("hello");
+    expect(answer).not.toContain("Connection: no");
+    expect(await ask(server, get("/").replace("1.1", "1.0"))).toMatch(/^HTTP\/1\.[01] 200/);
+  }
+});

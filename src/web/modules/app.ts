@@ -113,6 +113,12 @@ function send(
   );
   exchange.onGone = () => made.cancel();
   exchange.answeredBy = made;
+  const { wire } = exchange;
+  // RFC 8297 2: an older client might take it for the response.
+  if (wire !== undefined && request.version >= 11)
+    made.onHints = (headers) => {
+      if (exchange.reply === undefined) wire.sendInterim({ status: 103, headers });
+    };
   dispatcher.submit(made);
   return made.reply;
 }
