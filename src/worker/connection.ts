@@ -75,6 +75,11 @@ export class Connection implements TransportHandler, EventTaker, LineOwner, Flus
     if (this.idle) this.#transport.end();
   }
 
+  /** Ends it whatever it is doing. */
+  abort(): void {
+    this.#transport.abort();
+  }
+
   onBytes(bytes: Uint8Array): void {
     // A response that waits for its flush comes first: the engine may understand what follows it already.
     if (this.#sending?.ended === true) this.flush();

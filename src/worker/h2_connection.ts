@@ -67,6 +67,10 @@ export class H2Connection implements TransportHandler, LineOwner, Flushable, Str
     this.#takeAndFlush(this.engine.resume());
   }
 
+  abort(): void {
+    this.#transport.abort();
+  }
+
   get #isOver(): boolean {
     return this.#phase === "lingering" || this.#phase === "closed";
   }
@@ -153,8 +157,7 @@ export class H2Connection implements TransportHandler, LineOwner, Flushable, Str
 
   #refuse(stream: StreamId, error: ProtocolError, head: RequestHead | undefined): void {
     const known = this.#requests.get(stream);
-    if (known !== undefined) known.refuse(error, false);
-    else this.#open(stream, head ?? unknownHead, true).refuse(error, true);
+    (known ?? this.#open(stream, head ?? unknownHead, true)).refuse(error);
   }
 
   #reset(stream: StreamId, { detail }: ProtocolError): void {

@@ -39,6 +39,10 @@ export class ProtocolChoice implements TransportHandler, Timed, Served {
     this.#transport.end();
   }
 
+  abort(): void {
+    this.#transport.abort();
+  }
+
   onBytes(bytes: Uint8Array): void {
     if (this.#next !== undefined) return this.#next.onBytes(bytes);
     const all = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);

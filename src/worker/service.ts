@@ -9,6 +9,8 @@ export interface Served {
   readonly idle: boolean;
   /** Ends it as soon as nothing is lost by it. */
   retire(): void;
+  /** Ends it whatever it is doing; what was under way is logged. */
+  abort(): void;
 }
 
 export interface Service {

@@ -66,11 +66,23 @@ export class StreamRequest implements Replier, SendingOwner, BodyOwner, Wire, Ti
     answerWith(this, exchange);
   }
 
-  /** It broke a rule: given to nobody; if only its body did, its handler hears of it. */
-  refuse({ status, detail, rule }: ProtocolError, isWhole: boolean): void {
-    this.exchange.log("info", `${detail} (${rule})`);
-    if (!isWhole) this.#body?.fail(status, detail);
-    else refuseWith(this, this.exchange, status);
+  /** It broke a rule: whoever works on it need not. */
+  refuse({ status, detail, rule }: ProtocolError): void {
+    const { exchange } = this;
+    exchange.log("info", `${detail} (${rule})`);
+    const isAnswered = this.#sending !== undefined || this.#isRefused || this.#over;
+    this.#isRefused = true;
+    if (!isAnswered) exchange.onGone?.();
+    exchange.onGone = undefined;
+    this.#body?.fail(status, detail);
+    if (!isAnswered) refuseWith(new Refusal(this), exchange, status);
+  }
+
+  /** With the page of a status, if nothing has been answered yet. */
+  #refuseWith(status: number): void {
+    if (this.#sending !== undefined || this.#isRefused || this.#over) return;
+    this.#isRefused = true;
+    refuseWith(new Refusal(this), this.exchange, status);
   }
 
   // The body.
@@ -118,14 +130,18 @@ export class StreamRequest implements Replier, SendingOwner, BodyOwner, Wire, Ti
   }
 
   onFailure(exchange: Exchange, error: unknown): void {
+    if (this.#isRefused) return;
     const status = failureStatus(exchange, error);
-    if (this.#over) return;
-    if (this.#sending !== undefined || this.#isRefused) return this.onBroken("an internal error");
-    this.#isRefused = true;
-    refuseWith(this, exchange, status);
+    if (this.#sending !== undefined) this.onBroken("an internal error");
+    else this.#refuseWith(status);
   }
 
   onReply(exchange: Exchange, reply: Reply): void {
+    if (this.#isRefused) dropBody(reply.body, "the request was refused");
+    else this.send(exchange, reply);
+  }
+
+  send(exchange: Exchange, reply: Reply): void {
     // The client may have given it up while the handler waited.
     if (this.#over) return dropBody(reply.body, "the client has gone");
     const { engine, service } = this.#owner;
@@ -228,5 +244,23 @@ export class StreamRequest implements Replier, SendingOwner, BodyOwner, Wire, Ti
     for (const log of exchange.location.logs) log(exchange);
     exchange.end();
     this.#body?.release();
+  }
+}
+
+/** What is answered in a handler's place. */
+class Refusal implements Replier {
+  readonly #request: StreamRequest;
+
+  constructor(request: StreamRequest) {
+    this.#request = request;
+  }
+
+  onReply(exchange: Exchange, reply: Reply): void {
+    this.#request.send(exchange, reply);
+  }
+
+  onFailure(exchange: Exchange, error: unknown): void {
+    failureStatus(exchange, error);
+    this.#request.onBroken("its error page failed");
   }
 }

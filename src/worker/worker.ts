@@ -35,6 +35,9 @@ const shedShare = 16;
 /** Who has just been answered may be about to ask again: idle connections stay so much longer, and no such request is lost, ms. */
 const lastRequestMs = 100;
 
+/** Connections that are cut off end, and their requests are logged, within this time, ms. */
+const cutMs = 20;
+
 /** Runs until the master says stop or is gone. */
 export function runWebWorker(): void {
   let worker: WebWorker | undefined;
@@ -206,10 +209,15 @@ class WebWorker {
   /** `withinMs`: what is not finished by then is cut off; 0: nothing is. A second order may only shorten the time. */
   drain(withinMs: number): void {
     const leave = () => process.exit(0);
-    if (withinMs > 0) setTimeout(leave, withinMs);
+    const { connections } = this.#service;
+    // What is cut off is logged before we leave.
+    const cut = () => {
+      for (const connection of [...connections]) connection.abort();
+      setTimeout(leave, cutMs);
+    };
+    if (withinMs > 0) setTimeout(cut, withinMs);
     if (this.#service.draining) return;
     this.#service.draining = true;
-    const { connections } = this.#service;
     const retireIdle = () => {
       for (const connection of [...connections]) connection.retire();
     };

@@ -15,6 +15,8 @@ import { staticCount, staticTable } from "./static_table.ts";
 const slots = 128;
 /** What we use of a peer's table, bytes. */
 const maxTableSize = 4096;
+/** Longer values would drive out too many others. */
+const maxIndexed = 1024;
 
 /** "now": enters the table at once. "not": never. "drop": no field of HTTP/2 (RFC 9113 8.2.2). */
 type Policy = "seen twice" | "now" | "not" | "drop";
@@ -168,7 +170,7 @@ export class HpackEncoder {
     checkValue(name, value);
     let nameIndex = name.index;
     if (nameIndex === 0 && entries !== undefined) nameIndex = this.#sequence - entries.lastSequence + staticCount + 1;
-    if (policy === "now" || (policy === "seen twice" && this.#wasSeen(name, value))) {
+    if (value.length <= maxIndexed && (policy === "now" || (policy === "seen twice" && this.#wasSeen(name, value)))) {
       this.#literal(0x40, 0x3f, nameIndex, name);
       this.#string(value);
       this.#insert(name, value);

@@ -85,7 +85,7 @@ export class Receiver implements FrameHandler {
     return this.#begin(id, end, read);
   }
 
-  #begin(id: number, end: boolean, { head, error, priority }: Assembled): ConnectionError | undefined {
+  #begin(id: number, end: boolean, { head, error, priority, length }: Assembled): ConnectionError | undefined {
     const { streams, options, guard, peer } = this.#parts;
     const early = !this.#acknowledged && !end && options.prereadSize < defaultWindow;
     if (streams.open.size >= options.maxStreams || early) return this.#refuseStream(id);
@@ -93,7 +93,7 @@ export class Receiver implements FrameHandler {
     const stream = new H2Stream(id, peer.initialWindowSize, options.prereadSize);
     streams.open.set(id, stream);
     stream.isHead = head.method === "HEAD";
-    stream.expected = end ? 0 : head.bodyLength;
+    stream.expected = end ? 0 : length;
     if (end) stream.move("received END_STREAM");
     if (priority !== undefined) stream.priority = parsePriority(priority);
     if (this.#earlyPriorities.size > 0) this.#takeEarlyPriority(stream);

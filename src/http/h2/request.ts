@@ -14,6 +14,8 @@ export interface Assembled {
   readonly head: CheckedRequest;
   /** Why it is no request; `head` is what was understood of it. */
   readonly error: ProtocolError | undefined;
+  /** What Content-Length says; -1: nothing. */
+  readonly length: number;
   /** The priority field's value. */
   readonly priority: string | undefined;
 }
@@ -206,11 +208,13 @@ export function assemble(fields: readonly Field[], end: boolean, options: H2Opti
   const head = new CheckedRequest(method, target, 20, headers);
   head.authority = assembly.authority || (assembly.host ?? "");
   placeHost(headers, head.authority);
-  head.bodyLength = end ? 0 : assembly.length;
+  // Nobody ends a stream later that says at once that nothing comes, or it is not what it says.
+  head.bodyLength = end ? 0 : assembly.length || -1;
   head.expectsContinue = assembly.expects && !end;
   splitTarget(head, isTunnel ? "/" : target);
   if (assembly.ignored !== undefined) head.odd = { ignoredLines: assembly.ignored };
-  return { head, priority, error: error ?? checkWhole(head, assembly, end, policy) };
+  const { length } = assembly;
+  return { head, length, priority, error: error ?? checkWhole(head, assembly, end, policy) };
 }
 
 /** Who asks for the Host field finds the authority in it, whichever way it came. Its place was kept at the front. */
