@@ -27,12 +27,14 @@ export interface ConnectFailure {
   readonly errno: number;
   /** The call itself failed, before anything was sent to the peer. */
   readonly atOnce: boolean;
+  /** Instead of all that: what the log says, where no system call failed but a handshake. */
+  readonly text?: string;
 }
 
 /** Who waits for a connection, and then uses it. */
-export interface ConnectHandler extends TransportHandler {
+export interface ConnectHandler<T extends Transport = Transport> extends TransportHandler {
   /** The connection is there. Other events follow only after this. */
-  onConnect(transport: Transport): void;
+  onConnect(transport: T): void;
   /** There will be none. Once, last, and never from within the call that began it. */
   onConnectError(failure: ConnectFailure): void;
 }
@@ -55,7 +57,11 @@ export interface Connecting {
 }
 
 /** Connects; how long that may take is the caller's to decide, who calls `abort`. Nothing is thrown. */
-export function connectTo(address: PeerAddress, handler: ConnectHandler, options: ConnectOptions): Connecting {
+export function connectTo(
+  address: PeerAddress,
+  handler: ConnectHandler<PlainTransport>,
+  options: ConnectOptions,
+): Connecting {
   return new Dial(handler, () => openSocket(address, options));
 }
 
@@ -121,10 +127,10 @@ const events: SocketHandler<StreamTransport> = {
 
 /** Stands in for the handler until the socket is connected. */
 class Dial implements Connecting, TransportHandler {
-  #handler: ConnectHandler | undefined;
+  #handler: ConnectHandler<PlainTransport> | undefined;
   #transport: PlainTransport | undefined;
 
-  constructor(handler: ConnectHandler, makeSocket: () => number) {
+  constructor(handler: ConnectHandler<PlainTransport>, makeSocket: () => number) {
     this.#handler = handler;
     try {
       this.#give(makeSocket());

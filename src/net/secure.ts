@@ -46,6 +46,8 @@ export interface SecureHandler extends TransportHandler {
   onSecure(transport: SecureTransport): void;
   /** `onClose` follows. */
   onHandshakeFailure(failure: HandshakeFailure): void;
+  /** The server gives us a session to come again with. */
+  onSession?(session: Uint8Array): void;
 }
 
 /** What the types leave out. */
@@ -188,6 +190,8 @@ function upgrade(
         handler.onSecure(secure);
       });
     },
+    // Not in the types.
+    ...{ session: (_: unknown, given: Uint8Array) => handler.onSession?.(given) },
     close: (closed, error) => soon(() => streamEvents.close?.(closed, error)),
   };
   const raw = transport.giveSocket();

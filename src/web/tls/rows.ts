@@ -56,7 +56,7 @@ const files = (summary: string): Directive<readonly Template[]> => ({
 
 const oldProtocols = ["SSLv2", "SSLv3"];
 
-const protocols: Directive<readonly TlsVersion[]> = {
+export const protocolsRow = (contexts: number): Directive<readonly TlsVersion[]> => ({
   summary: "Versions of TLS that are spoken.",
   syntax: "[SSLv2] [SSLv3] [TLSv1] [TLSv1.1] [TLSv1.2] [TLSv1.3]",
   contexts,
@@ -76,7 +76,7 @@ const protocols: Directive<readonly TlsVersion[]> = {
     }
     return found;
   },
-};
+});
 
 export interface CertificateCache {
   readonly max: number;
@@ -248,7 +248,7 @@ export const sslDirectives = {
     summary: "Groups for the key exchange.",
     deviation: "Groups that the runtime does not have are left out with a warning.",
   }),
-  ssl_protocols: protocols,
+  ssl_protocols: protocolsRow(contexts),
   ssl_ciphers: text({
     contexts,
     initial: "HIGH:!aNULL:!MD5",

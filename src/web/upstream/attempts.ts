@@ -2,11 +2,12 @@
 import type { Timers } from "../../base/timers.ts";
 import type { ClientEngine, ClientHead, NoteLevel, ReceivedHead } from "../../http/client_engine.ts";
 import type { Body, Tunnel } from "../../http/message.ts";
-import type { ConnectOptions } from "../../net/connect.ts";
+import type { ConnectOptions, PeerAddress } from "../../net/connect.ts";
 import type { Exchange } from "../exchange.ts";
 import { sharedNow } from "../shared_zone.ts";
 import { UpstreamConnection } from "./connection.ts";
 import {
+  type Dialer,
   plainDialer,
   type UpstreamResponse as ReceivedResponse,
   type UpstreamHandler,
@@ -66,6 +67,8 @@ export interface AttemptOptions {
   readonly next: NextPolicy;
   readonly timers: Timers;
   readonly connect: ConnectOptions;
+  /** How connections are made, if not plainly. */
+  readonly dial?: ((address: PeerAddress, connect: ConnectOptions) => Dialer) | undefined;
   /** Speaks the protocol on a new connection. */
   engine(): ClientEngine;
   /** Tells connections apart that are to the same peer: the protocol, proxy_bind's address, the location. */
@@ -227,8 +230,8 @@ class Try implements UpstreamHandler {
   }
 
   #fresh(): UpstreamConnection {
-    const { timers, connect, engine } = this.#options;
-    return new UpstreamConnection(plainDialer(this.#peer.conf.address, connect), timers, engine());
+    const { timers, connect, engine, dial = plainDialer } = this.#options;
+    return new UpstreamConnection(dial(this.#peer.conf.address, connect), timers, engine());
   }
 
   begin(): void {

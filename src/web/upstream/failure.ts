@@ -38,7 +38,9 @@ export function failureText(what: string, phase: Phase): string {
 }
 
 /** `connect() failed (111: Connection refused) while connecting to upstream`; what fails at once names the address, too. */
-export function connectText({ call, errno, atOnce }: ConnectFailure, to: PeerAddress, bind?: PeerAddress): string {
+export function connectText(failure: ConnectFailure, to: PeerAddress, bind?: PeerAddress): string {
+  const { call, errno, atOnce, text } = failure;
+  if (text !== undefined) return text;
   let what = `${call}()`;
   if (call === "bind" && bind !== undefined) what = `bind(${formatAddress(bind)})`;
   else if (atOnce && call === "connect") what += ` to ${formatAddress(to)}`;

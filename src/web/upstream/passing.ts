@@ -19,12 +19,14 @@ import type { Handler, Jump } from "../pipeline.ts";
 import { dropBody } from "../reply.ts";
 import type { BufferedBody } from "../request_body.ts";
 import type { Template } from "../template.ts";
-import { type AttemptOptions, attempt, type UpstreamAnswer, type UpstreamTarget } from "./attempts.ts";
+import { CertificateError } from "../tls/certificates.ts";
+import { type AttemptOptions, attempt, type NoAnswer, type UpstreamAnswer, type UpstreamTarget } from "./attempts.ts";
 import { bound } from "./bind.ts";
 import { ReadAhead } from "./buffering.ts";
 import { acceptedHints, passedTrailers } from "./hints.ts";
 import { nextPolicy, type PassingConf, passingConf } from "./passing_rows.ts";
 import type { BodyLength } from "./proxied.ts";
+import type { SecureWay } from "./security.ts";
 import { counted, finishing, Joined, Paced, Untouched } from "./sources.ts";
 import { setUpstreamTrailers } from "./state.ts";
 import { stickyCookie } from "./sticky.ts";
@@ -44,6 +46,8 @@ export interface Protocol<D extends Whither> {
   /** Where a request goes, or the status of the page that it gets instead. */
   find(exchange: Exchange): D | { readonly status: number } | Promise<D | { readonly status: number }>;
   engine(): ClientEngine;
+  /** How connections are made; undefined: plainly. Throws CertificateError. */
+  way?(exchange: Exchange, to: D): SecureWay | undefined;
   /** Throws if the request cannot be sent. */
   head(exchange: Exchange, to: D, wanted: Wanted, body: BodyLength): ClientHead;
   /** The body that is sent instead of the client's. */
@@ -88,6 +92,17 @@ function preparedOf<D>(exchange: Exchange): Prepared<D> {
 export function destinationOf<D extends Whither>(exchange: Exchange, name: string): D | undefined {
   const found = exchange.note<{ readonly name: string; readonly to: D }>(destinationKey);
   return found?.name === name ? found.to : undefined;
+}
+
+/** "none": what a handshake would need is not there; the log says what. */
+function wayOf<D extends Whither>(exchange: Exchange, protocol: Protocol<D>, to: D): SecureWay | "none" | undefined {
+  try {
+    return protocol.way?.(exchange, to);
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    exchange.log("error", error.message);
+    return "none";
+  }
 }
 
 /** The content handler of a location. */
@@ -179,6 +194,8 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     const conf = this.#conf;
     const protocol = this.#protocol;
     const head = protocol.head(exchange, to, wanted, length);
+    const way = wayOf(exchange, protocol, to);
+    if (way === "none") return Promise.resolve<NoAnswer>({ status: 500, reason: "error" });
     const connect: ConnectOptions = {
       noDelay: true,
       keepAlive: conf.socket_keepalive,
@@ -189,7 +206,8 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
       next: nextPolicy(conf),
       timers: this.#runtime.timers,
       connect,
-      connectionKey: this.#connectionKey(to, connect),
+      dial: way?.dial,
+      connectionKey: `${this.#connectionKey(to, connect)} ${way?.key ?? ""}`,
       label: (name) => protocol.label(name, to),
       engine: () => protocol.engine(),
       request: () => ({

@@ -18,6 +18,7 @@ export interface Destination {
   /** $proxy_host: the Host that the upstream gets by default. */
   readonly hostHeader: string;
   readonly port: string;
+  readonly scheme: "http" | "https";
   /** Path and query for the request line. */
   readonly uri: string;
   /** What `proxy_redirect default` takes off. */
@@ -42,8 +43,9 @@ function splitUrl(text: string): UrlParts {
 }
 
 const hostHeaderOf = (authority: string): string => (authority.startsWith("unix:") ? "localhost" : authority);
-const portOf = (authority: string): string =>
-  authority.startsWith("unix:") ? "" : (/:(\d+)$/.exec(authority)?.[1] ?? "80");
+const portOf = (authority: string, usual: number): string =>
+  authority.startsWith("unix:") ? "" : (/:(\d+)$/.exec(authority)?.[1] ?? String(usual));
+const usualPort = (secure: boolean): number => (secure ? 443 : 80);
 
 const matchOf = (block: Block): LocationMatch | undefined => block.own("location match") as LocationMatch | undefined;
 /** … of the location that an `if` or `limit_except` is in. */
@@ -61,7 +63,7 @@ export function checkProxyPass(http: Block, _: Setup): void {
   walk(http);
 }
 
-function check(block: Block, { text, at }: ProxyPass, groups: ReadonlyMap<string, Block>): void {
+function check(block: Block, { text, secure, at }: ProxyPass, groups: ReadonlyMap<string, Block>): void {
   const { authority, uri } = splitUrl(text);
   if (authority === "") throw new ConfigError(`no host in upstream "${text}"`, at);
   if (uri !== "" && (block.isUnnamed || matchOf(block)?.kind === "regex" || matchOf(block)?.kind === "named"))
@@ -69,7 +71,7 @@ function check(block: Block, { text, at }: ProxyPass, groups: ReadonlyMap<string
       '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
       at,
     );
-  if (!groups.has(authority.toLowerCase())) upstreamAddresses(authority, 80, at);
+  if (!groups.has(authority.toLowerCase())) upstreamAddresses(authority, usualPort(secure), at);
 }
 
 /** How requests of a location find their destination. */
@@ -82,19 +84,22 @@ export function destinations(
   const groups = upstreamsOf(at.block);
   if (pass.template !== undefined) return byVariables(pass.template.value, groups, at);
   const { authority, uri } = splitUrl(pass.text);
+  const port = usualPort(pass.secure);
+  const scheme = pass.secure ? "https" : "http";
   const group = groups.get(authority.toLowerCase());
   const target =
     group === undefined
-      ? implicitTarget({ authority, port: 80 }, pass.at, at.runtime)
+      ? implicitTarget({ authority, port }, pass.at, at.runtime)
       : targetOf(group, authority, at.runtime);
   const match = namedMatchOf(at.block);
   const prefix = match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : "";
   const facts = {
     target,
     hostHeader: hostHeaderOf(authority),
-    port: portOf(authority),
-    redirectFrom: `http://${pass.text}`,
-  };
+    port: portOf(authority, port),
+    scheme,
+    redirectFrom: `${scheme}://${pass.text}`,
+  } as const;
   const path = uri.startsWith("/") ? uri : `/${uri}`;
   return (exchange) => ({ ...facts, uri: uri === "" ? unchanged(exchange) : mapped(exchange, path, prefix) });
 }
@@ -122,23 +127,26 @@ function byVariables(
   const findTarget = targetFinder(groups, at);
   return (exchange) => {
     const url = value(exchange);
-    const text = /^http:\/\/(.*)$/is.exec(url)?.[1];
+    const [, protocol = "", text] = /^(https?):\/\/(.*)$/is.exec(url) ?? [];
     if (text === undefined) {
       exchange.log("error", `invalid URL prefix in "${url}"`);
       return { status: 500 };
     }
     const { authority, uri } = splitUrl(text);
+    const scheme = protocol.toLowerCase() === "https" ? "https" : "http";
+    const port = usualPort(scheme === "https");
     const facts = {
       hostHeader: hostHeaderOf(authority),
-      port: portOf(authority),
+      port: portOf(authority, port),
+      scheme,
       redirectFrom: undefined,
       uri: uri === "" ? unchanged(exchange) : uri.startsWith("?") ? `/${uri}` : uri,
-    };
+    } as const;
     if (authority === "") {
       exchange.log("error", `no host in upstream "${text}"`);
       return { status: 500 };
     }
-    const found = findTarget(exchange, { authority, port: 80 });
+    const found = findTarget(exchange, { authority, port });
     const made = (target: FoundTarget): Found => ("status" in target ? target : { ...facts, target });
     return found instanceof Promise ? found.then(made) : made(found);
   };

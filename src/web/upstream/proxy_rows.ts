@@ -7,11 +7,12 @@ import type { Template } from "../template.ts";
 import { type CookieRules, cookieFlagsRow, cookieRow } from "./cookie_rules.ts";
 import { passingRows } from "./passing_rows.ts";
 import { type RedirectRule, redirectRow } from "./redirect_rules.ts";
+import { upstreamTlsRows } from "./tls_rows.ts";
 
 const { location, locationIf, limitExcept } = context;
 
 export interface ProxyPass {
-  /** Everything behind "http://". */
+  /** Everything behind "http://" or "https://". */
   readonly text: string;
   readonly secure: boolean;
   /** With variables: the whole value is made per request. */
@@ -33,12 +34,8 @@ const proxyPass: Directive<ProxyPass | undefined> = {
       return { text: url, secure: false, template: setup.template(url, statement.at), at: statement.at };
     const found = /^(https?):\/\/(.*)$/i.exec(url);
     if (found === null) throw new ConfigError("invalid URL prefix", statement.at);
-    if (found[1]?.toLowerCase() === "https")
-      throw new ConfigError(
-        '"proxy_pass https://…" is Nginx\'s, but Alicorn cannot speak TLS to upstreams yet;',
-        statement.at,
-      );
-    return { text: found[2] ?? "", secure: false, template: undefined, at: statement.at };
+    const secure = found[1]?.toLowerCase() === "https";
+    return { text: found[2] ?? "", secure, template: undefined, at: statement.at };
   },
 };
 
@@ -65,6 +62,7 @@ const socketMatter = "the system's own sizes hold";
 
 export const proxyDirectives = {
   ...passingRows("proxy"),
+  ...upstreamTlsRows("proxy"),
   proxy_pass: proxyPass,
   proxy_set_header: setHeader,
   proxy_set_body: template({
