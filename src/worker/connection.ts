@@ -7,10 +7,10 @@ import { BodyBuffer, type BodyOwner } from "../web/body_buffer.ts";
 import { errorReply } from "../web/error_page.ts";
 import type { Client, Exchange, Wire } from "../web/exchange.ts";
 import type { ClientLimits } from "../web/limits.ts";
-import { type Jump, refuse, settle, walk } from "../web/pipeline.ts";
 import { dropBody } from "../web/reply.ts";
 import type { SiteAddress } from "../web/site.ts";
 import { connectionClosed, headBegan, requestBegan, requestEnded } from "./accounting.ts";
+import { answerWith, type Replier, refuseWith } from "./answering.ts";
 import { type EventTaker, takeEvents } from "./events.ts";
 import { failureStatus, requestTimeout, timedOut } from "./failures.ts";
 import { mayFollow } from "./keep_alive.ts";
@@ -29,7 +29,9 @@ const maxDiscarded = 256 * 1024;
 /** The servers behind the socket that the client has come to. */
 export type Address = Pick<SiteAddress, "defaultServer" | "open">;
 
-export class Connection implements TransportHandler, EventTaker, LineOwner, Flushable, SendingOwner, BodyOwner, Wire {
+export class Connection
+  implements TransportHandler, EventTaker, LineOwner, Flushable, SendingOwner, BodyOwner, Wire, Replier
+{
   readonly #transport: Transport;
   readonly #engine: ServerEngine;
   readonly #service: Service;
@@ -145,37 +147,7 @@ export class Connection implements TransportHandler, EventTaker, LineOwner, Flus
     for (const line of head.ignoredLines) exchange.log("info", `client sent invalid header line: "${line}"`);
     if (end) this.#enter("answering", 0);
     else this.#enter("body", this.#limits.bodyTimeoutMs);
-    try {
-      const found = walk(exchange);
-      if (!(found instanceof Promise)) this.#settle(exchange, found);
-      else
-        found.then(
-          (later) => this.#settleLater(exchange, later),
-          (error) => this.#fail(exchange, error),
-        );
-    } catch (error) {
-      this.#fail(exchange, error);
-    }
-  }
-
-  #settleLater(exchange: Exchange, found: Reply | Jump | undefined): void {
-    try {
-      this.#settle(exchange, found);
-    } catch (error) {
-      this.#fail(exchange, error);
-    }
-  }
-
-  #settle(exchange: Exchange, found: Reply | Jump | undefined): void {
-    this.#answer(exchange, settle(exchange, found));
-  }
-
-  #answer(exchange: Exchange, found: Reply | Promise<Reply>): void {
-    if (!(found instanceof Promise)) return this.#reply(exchange, found);
-    found.then(
-      (later) => this.#replyLater(exchange, later),
-      (error) => this.#fail(exchange, error),
-    );
+    answerWith(this, exchange);
   }
 
   #open(stream: StreamId, head: RequestHead): Exchange {
@@ -191,14 +163,6 @@ export class Connection implements TransportHandler, EventTaker, LineOwner, Flus
 
   #unknown(): Exchange {
     return this.#address.open(unknownHead, this.#client, undefined, performance.now());
-  }
-
-  #replyLater(exchange: Exchange, found: Reply): void {
-    try {
-      this.#reply(exchange, found);
-    } catch (error) {
-      this.#fail(exchange, error);
-    }
   }
 
   /** A handler reads the body: only then is a waiting client told to send it (RFC 9110 10.1.1). */
@@ -246,7 +210,7 @@ export class Connection implements TransportHandler, EventTaker, LineOwner, Flus
     }
     const exchange = this.#open(stream, head ?? unknownHead);
     exchange.log("info", `${detail} (${rule})`);
-    this.#answer(exchange, refuse(exchange, status));
+    refuseWith(this, exchange, status);
   }
 
   onReset({ detail }: ProtocolError): void {
@@ -258,19 +222,17 @@ export class Connection implements TransportHandler, EventTaker, LineOwner, Flus
     if (this.#exchange === undefined && this.#sending === undefined) this.#transport.end();
   }
 
-  #fail(exchange: Exchange, error: unknown): void {
+  onFailure(exchange: Exchange, error: unknown): void {
     const status = failureStatus(exchange, error);
     if (this.#sending !== undefined) return this.onBroken("an internal error");
-    const found = refuse(exchange, status);
-    if (found instanceof Promise)
-      found.then(
-        (later) => this.#replyLater(exchange, later),
-        () => this.#transport.abort(),
-      );
-    else this.#reply(exchange, found);
+    const replier = {
+      onReply: (page: Exchange, reply: Reply) => this.onReply(page, reply),
+      onFailure: () => this.#transport.abort(),
+    };
+    refuseWith(replier, exchange, status);
   }
 
-  #reply(exchange: Exchange, found: Reply): void {
+  onReply(exchange: Exchange, found: Reply): void {
     // The client may have gone while the handler waited.
     if (this.#exchange !== exchange) return dropBody(found.body, "the client has gone");
     exchange.onGone = undefined;

@@ -10,7 +10,7 @@ export interface Served {
   /** Ends it as soon as nothing is lost by it. */
   retire(): void;
   /** Ends it whatever it is doing; what was under way is logged. */
-  abort(): void;
+  abort?(): void;
 }
 
 export interface Service {

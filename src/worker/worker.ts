@@ -212,7 +212,7 @@ class WebWorker {
     const { connections } = this.#service;
     // What is cut off is logged before we leave.
     const cut = () => {
-      for (const connection of [...connections]) connection.abort();
+      for (const connection of [...connections]) connection.abort?.();
       setTimeout(leave, cutMs);
     };
     if (withinMs > 0) setTimeout(cut, withinMs);
