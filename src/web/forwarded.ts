@@ -15,9 +15,23 @@ const trusted = new Set(["127.0.0.1", "::1", "::ffff:127.0.0.1", ""]);
 export interface ForwardTrust {
   readonly trusts: (peerAddress: string) => boolean;
   readonly schemeFields: ReadonlyMap<string, string>;
+  /** What all of them begin with: other fields need not be looked up. */
+  readonly prefix: string;
 }
 
-export const defaultTrust: ForwardTrust = { trusts: (address) => trusted.has(address), schemeFields };
+export const makeTrust = (trusts: ForwardTrust["trusts"], fields: ReadonlyMap<string, string>): ForwardTrust => ({
+  trusts,
+  schemeFields: fields,
+  prefix: [...fields.keys()].reduce(commonPrefix, fields.keys().next().value ?? ""),
+});
+
+function commonPrefix(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return a.slice(0, length);
+}
+
+export const defaultTrust: ForwardTrust = makeTrust((address) => trusted.has(address), schemeFields);
 
 /** The scheme that the client used. undefined: a trusted proxy contradicts itself; answer 400. */
 export function forwardedScheme(
@@ -29,7 +43,9 @@ export function forwardedScheme(
   let found: "http" | "https" | undefined;
   const { names, values } = request.headers;
   for (let i = 0; i < names.length; i++) {
-    const secure = trust.schemeFields.get(names[i]!.lower);
+    // The map is asked for few fields only: this runs for every request that comes through a local proxy.
+    const { lower } = names[i]!;
+    const secure = lower.startsWith(trust.prefix) ? trust.schemeFields.get(lower) : undefined;
     if (secure === undefined) continue;
     const scheme = values[i]?.toLowerCase() === secure ? "https" : "http";
     if (found !== undefined && found !== scheme) return undefined;

@@ -201,3 +201,18 @@ def app(environ, start_response):
     expect(await ask(server, get("/").replace("1.1", "1.0"))).toMatch(/^HTTP\/1\.[01] 200/);
   }
 });
+
+test("X-Accel-Redirect and its like are for the proxy in front", async () => {
+  using directory = place({
+    "accel.py": `
+def app(environ, start_response):
+    start_response("200 OK", [("X-Accel-Redirect", "/protected/a"), ("X-Accel-Buffering", "no")])
+    return [b"hello"]
+`,
+  });
+  await using server = await start(directory, ["accel:app"]);
+  const answer = await server.fetch("/");
+  expect(answer.headers.get("x-accel-redirect")).toBe("/protected/a");
+  expect(answer.headers.get("x-accel-buffering")).toBe("no");
+  expect(await answer.text()).toBe("hello");
+});

@@ -3,7 +3,7 @@ import { binaryAddress, CidrSet, parseCidr } from "../../base/cidr.ts";
 import { ConfigError } from "../../config/statement.ts";
 import { gunicornPolicy, type Policy } from "../../http/h1/policy.ts";
 import { type Conf, choice, context, type Directive, flag, number } from "../directive.ts";
-import { defaultTrust, type ForwardTrust } from "../forwarded.ts";
+import { defaultTrust, type ForwardTrust, makeTrust } from "../forwarded.ts";
 
 const contexts = context.http | context.server;
 
@@ -143,7 +143,5 @@ export function gunicornPolicies(conf: GunicornConf): { readonly usual: Policy; 
 }
 
 /** Whose words about the scheme are believed. */
-export const forwardTrust = (conf: GunicornConf): ForwardTrust => ({
-  trusts: conf.forwarded_allow_ips,
-  schemeFields: conf.secure_scheme_headers,
-});
+export const forwardTrust = (conf: GunicornConf): ForwardTrust =>
+  makeTrust(conf.forwarded_allow_ips, conf.secure_scheme_headers);

@@ -5,12 +5,12 @@ import { type TextWriter, writeEnviron } from "../../app/environ.ts";
 import { pathEncoded } from "../../app/frames.ts";
 import { ConfigError, type Place } from "../../config/statement.ts";
 import type { Reply } from "../../http/message.ts";
-import { forwardTrust, gunicornDirectives } from "../core/gunicorn.ts";
+import { forwardTrust, type GunicornConf, gunicornDirectives } from "../core/gunicorn.ts";
 import { httpDirectives } from "../core/http.ts";
 import { context, type Directive, duplicate, flag, number, text, words } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
-import { defaultTrust, type ForwardTrust, forwardedScheme } from "../forwarded.ts";
+import { defaultTrust, forwardedScheme } from "../forwarded.ts";
 import { defineModule } from "../module.ts";
 import { decodePath } from "../path.ts";
 import type { Handler } from "../pipeline.ts";
@@ -24,57 +24,47 @@ const { http, server, location, locationIf, limitExcept, app } = context;
 /** RFC 9110 9.2.1 */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** What an application of Gunicorn's is given besides; undefined: nothing. */
-interface Extras {
-  readonly mounted: ReturnType<typeof mounting>;
-}
+type Give = (exchange: Exchange, scheme: "http" | "https", body: BufferedBody | undefined) => Reply | Promise<Reply>;
 
-/** `app_pass`: the application answers. */
-export function appPass(dispatcher: Dispatcher, trust: ForwardTrust, extras: Extras | undefined): Handler {
+/** `app_pass`: the application answers. `gunicorn`: how, where `request_parsing gunicorn` holds. */
+export function appPass(dispatcher: Dispatcher, gunicorn: GunicornConf | undefined): Handler {
+  const trust = gunicorn === undefined ? defaultTrust : forwardTrust(gunicorn);
+  const give = gunicorn === undefined ? givePlainly(dispatcher) : giveAsGunicorn(dispatcher, gunicorn);
   return (exchange) => {
     const scheme = forwardedScheme(exchange.request, connectionOf(exchange), trust);
     if (scheme === undefined) return errorReply(400);
-    const made = (body: BufferedBody | undefined) =>
-      extras === undefined
-        ? call(dispatcher, exchange, scheme, body)
-        : callAsGunicorn(dispatcher, exchange, scheme, body, extras);
-    return exchange.body === undefined ? made(undefined) : exchange.body.read(exchange.location.limits).then(made);
+    if (exchange.body === undefined) return give(exchange, scheme, undefined);
+    return exchange.body.read(exchange.location.limits).then((body) => give(exchange, scheme, body));
   };
 }
 
 /** The application sees the path as sent, decoded but not normalised: as it does behind Nginx. What was rewritten, it sees so. */
-function call(
-  dispatcher: Dispatcher,
-  exchange: Exchange,
-  scheme: "http" | "https",
-  body: BufferedBody | undefined,
-): Promise<Reply> {
-  const { request, uri } = exchange;
-  const decoded = exchange.internal || uri === request.path ? uri : (decodePath(request.path) ?? uri);
-  return send(dispatcher, exchange, { scheme, body, decoded }, undefined);
-}
+const givePlainly =
+  (dispatcher: Dispatcher): Give =>
+  (exchange, scheme, body) => {
+    const { request, uri } = exchange;
+    const decoded = exchange.internal || uri === request.path ? uri : (decodePath(request.path) ?? uri);
+    return send(dispatcher, exchange, { scheme, body, decoded }, undefined);
+  };
 
-function callAsGunicorn(
-  dispatcher: Dispatcher,
-  exchange: Exchange,
-  scheme: "http" | "https",
-  body: BufferedBody | undefined,
-  { mounted }: Extras,
-): Reply | Promise<Reply> {
-  const decoded = exchange.internal ? exchange.uri : decodeLoosely(exchange.request.path);
-  const place = mounted?.(exchange, decoded);
-  if (place === "elsewhere") {
-    exchange.log("error", "the path is not below the SCRIPT_NAME that the proxy has sent");
-    return errorReply(500);
-  }
-  return send(dispatcher, exchange, { scheme, body, decoded: place?.path ?? decoded }, (to) => {
-    const { bodyLength } = exchange.request;
-    // Of a body that ended early Gunicorn's applications see the length that was announced.
-    if (bodyLength > 0 && body !== undefined && lengthOf(body) !== bodyLength)
-      to.text(`\nCONTENT_LENGTH\n${bodyLength}`);
-    if (place !== undefined) to.text(`\nSCRIPT_NAME\n${place.scriptName}`);
-    if (exchange.client.proxy !== undefined) writeProxyFacts(to, exchange);
-  });
+function giveAsGunicorn(dispatcher: Dispatcher, conf: GunicornConf): Give {
+  const mounted = mounting(conf);
+  return (exchange, scheme, body) => {
+    const decoded = exchange.internal ? exchange.uri : decodeLoosely(exchange.request.path);
+    const place = mounted?.(exchange, decoded);
+    if (place === "elsewhere") {
+      exchange.log("error", "the path is not below the SCRIPT_NAME that the proxy has sent");
+      return errorReply(500);
+    }
+    return send(dispatcher, exchange, { scheme, body, decoded: place?.path ?? decoded }, (to) => {
+      const { bodyLength } = exchange.request;
+      // Of a body that ended early Gunicorn's applications see the length that was announced.
+      if (bodyLength > 0 && body !== undefined && lengthOf(body) !== bodyLength)
+        to.text(`\nCONTENT_LENGTH\n${bodyLength}`);
+      if (place !== undefined) to.text(`\nSCRIPT_NAME\n${place.scriptName}`);
+      if (exchange.client.proxy !== undefined) writeProxyFacts(to, exchange);
+    });
+  };
 }
 
 interface Sent {
@@ -240,9 +230,7 @@ export const appModule = defineModule({
     if (app_pass === undefined) return {};
     const gunicorn =
       block.conf(httpDirectives).request_parsing === "gunicorn" ? block.conf(gunicornDirectives) : undefined;
-    const trust = gunicorn === undefined ? defaultTrust : forwardTrust(gunicorn);
-    const extras = gunicorn && { mounted: mounting(gunicorn) };
-    const handler = appPass(runtime.app(app_pass), trust, extras);
+    const handler = appPass(runtime.app(app_pass), gunicorn);
     const content = app_accel ? obeyingAccel(handler) : handler;
     return { content, addsSlash: true, isDynamic: block.own("files") === undefined };
   },
