@@ -22,12 +22,12 @@ from .titles import set_title
 class LoggerLog(Log):
     """The engine's log, into Gunicorn's logger."""
 
-    def __init__(self, logger: Any, errorlog: str) -> None:
+    def __init__(self, logger: Any) -> None:
         super().__init__("-", "info")
         self.logger = logger
         self.threshold = getattr(logger, "loglevel", logging.INFO)
-        self._errorlog = errorlog
-        self.fd = self._descriptor()
+        # A number of our own: those of the logger's files change when they are opened anew.
+        self.fd = os.dup(self._descriptor())
 
     def _descriptor(self) -> int:
         """Where stacks and what applications write to wsgi.errors go: the first file of the logger."""
@@ -41,10 +41,8 @@ class LoggerLog(Log):
         return 2
 
     def reopen(self) -> None:
-        """The logger opens its files itself; a descriptor keeps its number if nobody was quicker."""
-        fresh = self._descriptor()
-        if fresh != self.fd and self.fd > 2:
-            os.dup2(fresh, self.fd, inheritable=False)
+        """The logger has opened its files."""
+        os.dup2(self._descriptor(), self.fd, inheritable=False)
 
     def debug(self, message: str) -> None:
         self.logger.debug(_safe(message))
@@ -79,7 +77,7 @@ def run(channel: Channel, settings: Settings, early: list[dict[str, Any]]) -> in
         return _failed(channel, int(error.code or 0), "the command line could not be read")
     _redirect(cfg)
     logger.close_on_exec()
-    log = LoggerLog(logger, cfg.errorlog)
+    log = LoggerLog(logger)
     set_title(f"gunicorn: master [{cfg.proc_name}]")
     hooks = GunicornHooks(cfg, logger, facts)
     settings = settings._replace(chdir=os.getcwd(), reload_engine=cfg.reload_engine, reload_extra_files=_extra(cfg))

@@ -125,8 +125,8 @@ class DropIn:
         }
 
     def _on_usr1(self, sig: int, frame: FrameType | None) -> None:
-        self.log.reopen()
         self.face.handle_usr1(sig, frame)
+        self.log.reopen()
 
     def _listen_to_signals(self) -> None:
         super()._listen_to_signals()

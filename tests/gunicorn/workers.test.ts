@@ -114,3 +114,22 @@ def child_exit(server, worker):
   await server.stop();
   expect(server.output.match(/metrics of \d+ removed/g)?.length).toBe(3);
 });
+
+test("wsgi.errors: the error log", async () => {
+  using directory = place({
+    "erring.py": `
+def app(environ, start_response):
+    print("to the log", file=environ["wsgi.errors"])
+    start_response("200 OK", [])
+    return [b"hello"]
+`,
+  });
+  await using server = await start(directory, ["--log-file", "e.log", "erring:app"], { early: true });
+  const log = () =>
+    existsSync(join(directory.path, "e.log")) ? readFileSync(join(directory.path, "e.log"), "utf8") : "";
+  await until(() => /Listening at/.test(log()), "the address");
+  const [, port] = /127\.0\.0\.1:(\d+)/.exec(log()) ?? [];
+  await fetch(`http://127.0.0.1:${port}/`);
+  await until(() => log().includes("to the log\n"), "the line");
+  expect(server.output).not.toContain("to the log");
+});
