@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, refuses } from "../support/nginx_server.ts";
-import { type Directory, processesWith, type Server, until } from "../support/server.ts";
-import { app, gunicorn, place, run, start, text } from "./support.ts";
+import { type Directory, type Server, until } from "../support/server.ts";
+import { app, gunicorn, listening, place, run, start, text } from "./support.ts";
 
 const says = (word: string): string => app.replace('text = "hello"', `text = "${word}"`);
 const pidIn = (directory: Directory, name: string): number =>
@@ -95,23 +95,19 @@ os.execv("${gunicorn}", ["gunicorn", "-b", "fd://7", "-b", "127.0.0.1:1", "app:a
 
 test("systemd: sockets from LISTEN_FDS; READY, RELOADING and STOPPING are said", async () => {
   using directory = place();
+  await using _ = await listening(directory);
   const port = freePort();
   const script = `
-import os, socket, sys, threading
-n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-n.bind("notify")
-if os.fork() == 0:
-    while True:
-        with open("said", "ab") as said:
-            said.write(n.recv(4096) + b"\\n--\\n")
+import os, socket
 s = socket.create_server(("127.0.0.1", ${port}))
 os.dup2(s.fileno(), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", NOTIFY_SOCKET=os.path.abspath("notify"), WATCHDOG_USEC="200000")
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", NOTIFY_SOCKET=os.path.abspath("datagrams"), WATCHDOG_USEC="200000")
 os.execv("${gunicorn}", ["gunicorn", "app:app"])
 `;
   const child = Bun.spawn(["python3", "-c", script], { cwd: directory.path, stdio: ["ignore", "ignore", "ignore"] });
   const said = (): string => {
-    const path = join(directory.path, "said");
+    const path = join(directory.path, "heard");
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   };
   await until(() => /READY=1\nSTATUS=/.test(said()), "READY");
@@ -123,7 +119,6 @@ os.execv("${gunicorn}", ["gunicorn", "app:app"])
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
   await until(() => said().includes("STOPPING=1"), "STOPPING");
-  for (const line of await processesWith(script.slice(0, 40).trim())) process.kill(Number(line.trim().split(" ")[0]));
 });
 
 test("a pid file; a second server with the same one is refused; a port in use", async () => {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Directory, until } from "../support/server.ts";
-import { place, start, text } from "./support.ts";
+import { listening, place, start, text } from "./support.ts";
 
 const lines = (directory: Directory, name: string): string[] => {
   const path = join(directory.path, name);
@@ -153,27 +153,6 @@ test("capture_output and the error log; loglevel", async () => {
   expect(lines(directory, "e.log").join("\n")).toMatch(/\[DEBUG\] GET \/print\/captured/);
   expect(server.output).not.toContain("captured");
 });
-
-/** A socket of datagrams that a Python process writes into a file: the runtime knows none of Unix. */
-async function listening(directory: Directory): Promise<AsyncDisposable> {
-  const script = `
-import socket
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind("datagrams")
-open("ready", "w").close()
-while True:
-    with open("heard", "ab") as heard:
-        heard.write(s.recv(65536) + b"\\n")
-`;
-  const child = Bun.spawn(["python3", "-c", script], { cwd: directory.path, stdio: ["ignore", "ignore", "inherit"] });
-  await until(() => existsSync(join(directory.path, "ready")), "the listener");
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill();
-      await child.exited;
-    },
-  };
-}
 
 test("StatsD: requests, statuses, durations, workers and log lines", async () => {
   using directory = place();

@@ -1,6 +1,7 @@
 /** The program with Gunicorn's command line. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Directory, root, Server, type StartOptions } from "../support/server.ts";
+import { Directory, root, Server, type StartOptions, until } from "../support/server.ts";
 
 export const gunicorn = join(root, "bin/gunicorn");
 
@@ -63,3 +64,24 @@ export async function run(
 }
 
 export const text = async (server: Server, path: string): Promise<string> => (await server.fetch(path)).text();
+
+/** A Unix socket of datagrams, `datagrams`: what arrives is a line of the file `heard`. Python's, since the runtime knows no such sockets. */
+export async function listening(directory: Directory): Promise<AsyncDisposable> {
+  const script = `
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("datagrams")
+open("ready", "w").close()
+while True:
+    with open("heard", "ab") as heard:
+        heard.write(s.recv(65536) + b"\\n")
+`;
+  const child = Bun.spawn(["python3", "-c", script], { cwd: directory.path, stdio: ["ignore", "ignore", "inherit"] });
+  await until(() => existsSync(join(directory.path, "ready")), "the listener");
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
