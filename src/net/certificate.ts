@@ -209,6 +209,10 @@ const verifyErrors: Readonly<Record<string, readonly [code: number, text: string
   HOSTNAME_MISMATCH: [62, "hostname mismatch"],
 };
 
+/** Is it the name of something that is wrong with a certificate? */
+export const isVerifyError = (name: string | undefined): boolean =>
+  name !== undefined && Object.hasOwn(verifyErrors, name);
+
 export interface VerifyFailure {
   readonly name: string;
   readonly code: number;

@@ -6,6 +6,7 @@
  * them (1.4.5, `node:tls` itself is built on them); the tests of this file fail where that changes.
  */
 import type { Socket, SocketHandler } from "bun";
+import { isVerifyError } from "./certificate.ts";
 import type { PlainTransport } from "./plain.ts";
 import type { SecureContext } from "./secure_context.ts";
 import { StreamTransport, streamEvents } from "./stream.ts";
@@ -185,8 +186,11 @@ function upgrade(
       const { code, message = "" } = (error ?? {}) as { code?: string; message?: string };
       soon(() => {
         if (secure === undefined || secure.handler === undefined) return;
-        if (!isDone) return handler.onHandshakeFailure(failureOf(code, message));
-        secure.verifyError = code;
+        // The runtime compares names by itself, with "localhost" if need be. Which name it has to be is the handler's matter.
+        const isOtherName = code === "ERR_TLS_CERT_ALTNAME_INVALID";
+        if (!isDone && !isOtherName && !isVerifyError(code))
+          return handler.onHandshakeFailure(failureOf(code, message));
+        secure.verifyError = isOtherName ? undefined : code;
         handler.onSecure(secure);
       });
     },
@@ -208,7 +212,7 @@ function upgrade(
 }
 
 function failureOf(code: string | undefined, message: string): HandshakeFailure {
-  if (code === "EPROTO") return { kind: "broken", detail: message };
+  if (code === "EPROTO" || message.startsWith("error:")) return { kind: "broken", detail: message };
   // The runtime has one word for both ends; a socket error has the system's name, too.
   return { kind: message.includes("before secure TLS") ? "closed" : "reset", detail: message };
 }

@@ -266,6 +266,7 @@ export class SiteAddress {
     // Gunicorn's applications get whatever path was sent.
     if (uri === undefined && this.gunicorn === undefined) exchange.refusal = malformed;
     if (this.isSecure) exchange.refusal ??= refusalOf(exchange);
+    if (request.version === 20 && !this.#http2Servers.has(exchange.server)) exchange.refusal ??= otherProtocol;
     captured?.(exchange);
     return exchange;
   }
@@ -275,6 +276,12 @@ export class SiteAddress {
     return host === "" && secure?.acceptedName !== undefined ? secure.server : this.defaultServer;
   }
 }
+
+/** RFC 9110 15.5.20 */
+const otherProtocol: Refusal = {
+  status: 421,
+  why: "client attempted to request the server name for which the negotiated protocol is disabled",
+};
 
 const malformed: Refusal = { status: 400, why: "client sent invalid request while reading client request line" };
 

@@ -1,7 +1,8 @@
 /** Certificates and keys from files, or from the configuration itself (`data:`), with OpenSSL's words for what is wrong with them. */
 import type { KeyObject, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { constants } from "node:os";
+import type { Configuration } from "../../config/configuration.ts";
 import { errorText } from "../../net/libc.ts";
 
 /** It cannot be used: "cannot load certificate "x": BIO_new_file() failed (SSL: …)". */
@@ -20,6 +21,18 @@ export type ReadSource = (path: string) => string;
 
 export const readSource: ReadSource = (path) => readFileSync(Buffer.from(path, "latin1"), "latin1");
 
+/** Reads what a configuration names. A named pipe gives its text once: web workers, and whoever names it again, have it from there. */
+export function configuredSource({ readOnce }: Configuration): ReadSource {
+  return (path) => {
+    const before = readOnce?.[path];
+    if (before !== undefined) return before;
+    const isPipe = statSync(Buffer.from(path, "latin1")).isFIFO();
+    const text = readSource(path);
+    if (isPipe && readOnce !== undefined) readOnce[path] = text;
+    return text;
+  };
+}
+
 /** Absolute, or `data:…`. */
 export interface PairPaths {
   readonly certificate: string;
@@ -27,7 +40,7 @@ export interface PairPaths {
 }
 
 /** Throws CertificateError. */
-export function loadPair(paths: PairPaths, passwords: readonly string[], read: ReadSource = readSource): Pair {
+export function loadPair(paths: PairPaths, passwords: readonly string[], read: ReadSource): Pair {
   const chain = certificatesIn(paths.certificate, "certificate", read);
   const keyText = sourceText(paths.key, "certificate key", read);
   const key = privateKey(keyText, paths.key, passwords);
@@ -44,14 +57,14 @@ export function loadPair(paths: PairPaths, passwords: readonly string[], read: R
 }
 
 /** All certificates of a file as PEM: authorities. Throws CertificateError. */
-export const loadAuthorities = (path: string): string =>
-  certificatesIn(path, "certificate", readSource)
+export const loadAuthorities = (path: string, read: ReadSource): string =>
+  certificatesIn(path, "certificate", read)
     .map(({ pem }) => pem)
     .join("");
 
 /** The lists in a file as PEM. Throws CertificateError. */
-export function loadRevocations(path: string): readonly string[] {
-  const found = blocks(sourceText(path, "CRL", readSource), "X509 CRL");
+export function loadRevocations(path: string, read: ReadSource): readonly string[] {
+  const found = blocks(sourceText(path, "CRL", read), "X509 CRL");
   if (found.length === 0)
     throw new CertificateError(
       `cannot load CRL "${path}": PEM_read_bio_X509_CRL() failed (SSL: error:0480006C:PEM routines::no start line:Expecting: X509 CRL)`,

@@ -1,5 +1,5 @@
 /** Files of certificates that are named with variables, remembered for a while (`ssl_certificate_cache`). */
-import { readSource } from "./certificates.ts";
+import { loadPair, type Pair, type PairPaths, readSource } from "./certificates.ts";
 import type { CertificateCache } from "./rows.ts";
 
 interface Kept {
@@ -17,8 +17,7 @@ export class RememberedFiles {
     this.#rules = rules;
   }
 
-  /** Throws the system's error. */
-  readonly read = (path: string): string => {
+  readonly #read = (path: string): string => {
     if (this.#rules === false) return readSource(path);
     const now = performance.now();
     const { max, validMs, inactiveMs } = this.#rules;
@@ -33,6 +32,8 @@ export class RememberedFiles {
         ? before
         : { text: readSource(path), readAt: now, usedAt: now };
     kept.usedAt = now;
+    // Who encrypts a key does not want it lying about, not even so.
+    if (kept.text.includes("ENCRYPTED")) return kept.text;
     this.#kept.set(path, kept);
     for (const name of this.#kept.keys()) {
       if (this.#kept.size <= max) break;
@@ -41,8 +42,14 @@ export class RememberedFiles {
     return kept.text;
   };
 
-  /** False: there was nothing to forget. */
-  forget(paths: readonly string[]): boolean {
-    return paths.filter((path) => this.#kept.delete(path)).length > 0;
+  /** Of a pair whose files were remembered at different times one may have changed since: then both are read again. Throws CertificateError. */
+  load(paths: PairPaths, passwords: readonly string[]): Pair {
+    try {
+      return loadPair(paths, passwords, this.#read);
+    } catch (error) {
+      const wasRemembered = [this.#kept.delete(paths.certificate), this.#kept.delete(paths.key)].includes(true);
+      if (!wasRemembered) throw error;
+      return loadPair(paths, passwords, this.#read);
+    }
   }
 }

@@ -1,5 +1,4 @@
 /** The directives of TLS with clients: ngx_http_ssl_module. */
-import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { ConfigError, type Statement } from "../../config/statement.ts";
 import { parseOffset, parseTime } from "../../config/values.ts";
@@ -19,6 +18,7 @@ import {
 } from "../directive.ts";
 import type { Setup } from "../setup.ts";
 import type { Template } from "../template.ts";
+import { configuredSource, readSource } from "./certificates.ts";
 
 const contexts = context.http | context.server;
 
@@ -29,9 +29,9 @@ export function certificatePath(given: string, { configuration: { file, prefix }
 }
 
 /** A file that the configuration names once: missing ones are found when it is read. Throws ConfigError. */
-export function readNamed(path: string, { at }: Statement, failure: (reason: string) => string): string {
+function readNamed(path: string, { at }: Statement, failure: (reason: string) => string, read = readSource): string {
   try {
-    return readFileSync(Buffer.from(path, "latin1"), "latin1");
+    return read(path);
   } catch (error) {
     throw new ConfigError(failure(failureText(error)), at);
   }
@@ -126,9 +126,8 @@ export const passwordFile: Directive<readonly string[] | undefined> = {
   parse(statement, before, { setup }) {
     if (before !== undefined) throw duplicate(statement);
     const path = certificatePath(statement.args[0] ?? "", setup);
-    const { readOnce } = setup.configuration;
-    const all = readOnce?.[path] ?? readNamed(path, statement, (reason) => `open() "${path}" failed (${reason})`);
-    if (readOnce !== undefined) readOnce[path] = all;
+    const read = configuredSource(setup.configuration);
+    const all = readNamed(path, statement, (reason) => `open() "${path}" failed (${reason})`, read);
     return all.split("\n").flatMap((each) => (each.replace(/\r$/, "") === "" ? [] : [each.replace(/\r$/, "")]));
   },
 };

@@ -9,6 +9,7 @@ import type { Exchange } from "../exchange.ts";
 import type { Setup } from "../setup.ts";
 import {
   CertificateError,
+  configuredSource,
   loadAuthorities,
   loadPair,
   loadRevocations,
@@ -98,6 +99,7 @@ function checkVerification({
 function contextTerms(block: Block, conf: SslConf, changes: ContextChanges, setup: Setup): ContextTerms {
   const authorities = [conf.ssl_client_certificate, conf.ssl_trusted_certificate].filter((path) => path !== undefined);
   const { ssl_crl: revoked } = conf;
+  const read = configuredSource(setup.configuration);
   const terms: ContextTerms = {
     versions: changes.versions ?? conf.ssl_protocols,
     ciphers: knownCiphers(changes.ciphers ?? conf.ssl_ciphers),
@@ -106,8 +108,8 @@ function contextTerms(block: Block, conf: SslConf, changes: ContextChanges, setu
     ownOrder: changes.ownOrder ?? conf.ssl_prefer_server_ciphers,
     tickets: changes.tickets ?? conf.ssl_session_tickets,
     sessionTimeoutS: conf.ssl_session_timeout,
-    trusted: authorities.map(loadAuthorities),
-    revoked: revoked === undefined ? [] : loadRevocations(revoked),
+    trusted: authorities.map((path) => loadAuthorities(path, read)),
+    revoked: revoked === undefined ? [] : loadRevocations(revoked, read),
     trustsIntermediates: false,
   };
   checkTerms(terms);
@@ -174,6 +176,7 @@ function contexts(
 ): ServerSecurity["contextFor"] {
   const passwords = conf.ssl_password_file ?? [];
   const templates = conf.ssl_certificate.map((certificate, i) => ({ certificate, key: conf.ssl_certificate_key[i]! }));
+  const read = configuredSource(setup.configuration);
   const pathOf = (text: string) => certificatePath(text, setup);
   if (templates.every(({ certificate, key }) => certificate.constant !== undefined && key.constant !== undefined)) {
     const paths = templates.map(({ certificate, key }) => ({
@@ -181,7 +184,7 @@ function contexts(
       key: pathOf(key.constant ?? ""),
     }));
     const instead = overridden(changes, pathOf, paths[0]);
-    const pairs = (instead === undefined ? paths : [instead]).map((each) => loadPair(each, passwords));
+    const pairs = (instead === undefined ? paths : [instead]).map((each) => loadPair(each, passwords, read));
     const all = pairs.map((pair) => ({ kind: pair.kind, context: contextOf(pair, terms) }));
     const [first] = all;
     if (first === undefined) throw new Error("a server without certificates");
@@ -195,7 +198,11 @@ function contexts(
       certificate: pathOf(certificate.value(asking)),
       key: pathOf(key.value(asking)),
     }));
-    const chosen = choosePair(loadFresh(paths, passwords, files), hello, terms.versions);
+    const chosen = choosePair(
+      paths.map((each) => files.load(each, passwords)),
+      hello,
+      terms.versions,
+    );
     const name = chosen.chain + chosen.key;
     const before = known.get(name);
     if (before !== undefined) return before;
@@ -204,17 +211,6 @@ function contexts(
     known.set(name, made);
     return made;
   };
-}
-
-/** Of files that were remembered a part may have changed since: then all are read again. */
-function loadFresh(paths: readonly PairPaths[], passwords: readonly string[], files: RememberedFiles): readonly Pair[] {
-  const load = (): readonly Pair[] => paths.map((each) => loadPair(each, passwords, files.read));
-  try {
-    return load();
-  } catch (error) {
-    if (!files.forget(paths.flatMap(({ certificate, key }) => [certificate, key]))) throw error;
-    return load();
-  }
 }
 
 function overridden(

@@ -4,7 +4,15 @@ import type { ConnectOptions, PeerAddress } from "../../net/connect.ts";
 import { type ContextTerms, makeContext, type SecureContext } from "../../net/secure_context.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Setup } from "../setup.ts";
-import { CertificateError, loadAuthorities, loadPair, loadRevocations, type PairPaths } from "../tls/certificates.ts";
+import {
+  CertificateError,
+  configuredSource,
+  loadAuthorities,
+  loadPair,
+  loadRevocations,
+  type PairPaths,
+  type ReadSource,
+} from "../tls/certificates.ts";
 import { confChanges } from "../tls/conf_command.ts";
 import { RememberedFiles } from "../tls/remembered_files.ts";
 import { certificatePath } from "../tls/rows.ts";
@@ -29,10 +37,12 @@ export class UpstreamSecurity {
   readonly #contexts = new Map<string, SecureContext>();
   readonly #files: RememberedFiles;
   readonly #pathOf: (text: string) => string;
+  readonly #read: ReadSource;
 
   /** `prefix`: of the module's directives. Throws ConfigError. */
   constructor(prefix: string, conf: UpstreamTlsConf, setup: Setup) {
     this.#conf = conf;
+    this.#read = configuredSource(setup.configuration);
     this.#files = new RememberedFiles(conf.ssl_certificate_cache);
     this.#pathOf = (text) => certificatePath(text, setup);
     if (conf.ssl_verify && conf.ssl_trusted_certificate === undefined)
@@ -44,7 +54,7 @@ export class UpstreamSecurity {
         undefined,
       );
     try {
-      this.#terms = termsOf(conf);
+      this.#terms = termsOf(conf, this.#read);
       if (certificate?.constant !== undefined && key?.constant !== undefined)
         this.#contextOf(certificate.constant, key.constant);
       else if (certificate === undefined) this.#contextOf("", "");
@@ -91,15 +101,15 @@ export class UpstreamSecurity {
     // A file that the configuration names is read once.
     const isFixed =
       this.#conf.ssl_certificate?.constant !== undefined && this.#conf.ssl_certificate_key?.constant !== undefined;
-    if (!isFixed) return loadPair(paths, passwords, this.#files.read);
-    this.#fixed ??= loadPair(paths, passwords);
+    if (!isFixed) return this.#files.load(paths, passwords);
+    this.#fixed ??= loadPair(paths, passwords, this.#read);
     return this.#fixed;
   }
 
   #fixed: ReturnType<typeof loadPair> | undefined;
 }
 
-function termsOf(conf: UpstreamTlsConf): ContextTerms {
+function termsOf(conf: UpstreamTlsConf, read: ReadSource): ContextTerms {
   const changes = confChanges(conf.ssl_conf_command, conf.ssl_protocols);
   const { ssl_trusted_certificate: trusted, ssl_crl: revoked } = conf;
   return {
@@ -110,8 +120,8 @@ function termsOf(conf: UpstreamTlsConf): ContextTerms {
     ownOrder: false,
     tickets: true,
     sessionTimeoutS: 0,
-    trusted: conf.ssl_verify && trusted !== undefined ? [loadAuthorities(trusted)] : [],
-    revoked: conf.ssl_verify && revoked !== undefined ? loadRevocations(revoked) : [],
+    trusted: conf.ssl_verify && trusted !== undefined ? [loadAuthorities(trusted, read)] : [],
+    revoked: conf.ssl_verify && revoked !== undefined ? loadRevocations(revoked, read) : [],
     trustsIntermediates: false,
   };
 }
