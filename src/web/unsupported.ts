@@ -11,7 +11,6 @@ const prefixed = (prefix: string, names: string): string =>
 
 const reasons: Readonly<Record<string, string>> = {
   "it does not speak gRPC": `${prefixed("grpc", "bind buffer_size connect_timeout hide_header ignore_headers intercept_errors next_upstream next_upstream_timeout next_upstream_tries pass pass_header read_timeout send_timeout set_header socket_keepalive socket_rcvbuf socket_sndbuf")} ${prefixed("grpc_ssl", tlsClient)}`,
-  "it does not speak TLS": `${prefixed("uwsgi_ssl", tlsClient)}`,
   "it does not speak HTTP/3":
     "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_active_connection_id_limit quic_bpf quic_gso quic_host_key quic_retry",
   "it is no tunnel for CONNECT": prefixed(

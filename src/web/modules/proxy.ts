@@ -1,7 +1,6 @@
 /** ngx_http_proxy_module: requests are passed to another HTTP server. */
 import { type ClientRequestHead, H1Client } from "../../http/h1/client.ts";
 import type { Reply } from "../../http/message.ts";
-import type { Block } from "../build.ts";
 import type { OriginHead, Wanted } from "../cache/origin.ts";
 import { checkCaches } from "../cache/rows.ts";
 import { etagOf, lastModifiedOf } from "../cache/state.ts";
@@ -10,14 +9,13 @@ import type { Conf } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
 import { type Compiling, defineModule } from "../module.ts";
 import type { Jump } from "../pipeline.ts";
-import type { Setup } from "../setup.ts";
 import { destinationOf, Passing, type Protocol } from "../upstream/passing.ts";
 import { type BodyLength, proxiedHead, type RequestPlan } from "../upstream/proxied.ts";
 import { checkProxyPass, type Destination, destinations } from "../upstream/proxy_pass.ts";
 import { proxiedReply, proxyReplyPlan, type ReplyPlan } from "../upstream/proxy_reply.ts";
 import { proxyDirectives } from "../upstream/proxy_rows.ts";
-import { type SecureWay, UpstreamSecurity } from "../upstream/security.ts";
-import { upstreamTlsConf } from "../upstream/tls_rows.ts";
+import type { SecureWay, UpstreamSecurity } from "../upstream/security.ts";
+import { checkUpstreamSecurity, upstreamSecurity } from "../upstream/security_of.ts";
 
 const internalLength = Symbol("proxy body length");
 
@@ -78,7 +76,7 @@ class HttpProtocol implements Protocol<Destination> {
     this.#reply = proxyReplyPlan(conf, at);
     this.hidden = this.#reply.hidden;
     this.passesTrailers = conf.proxy_pass_trailers;
-    this.#security = securityIn(conf, at.block, at.setup);
+    this.#security = upstreamSecurity("proxy", conf, at.block, at.setup);
   }
 
   engine(): H1Client {
@@ -119,22 +117,6 @@ class HttpProtocol implements Protocol<Destination> {
   }
 }
 
-const securities = new WeakMap<Block, UpstreamSecurity>();
-
-/** undefined: no request of the location can need it. Throws ConfigError. */
-function securityIn(conf: Conf<typeof proxyDirectives>, block: Block, setup: Setup): UpstreamSecurity | undefined {
-  const { proxy_pass: pass } = conf;
-  if (pass === undefined || (!pass.secure && pass.template === undefined)) return undefined;
-  const made = securities.get(block) ?? new UpstreamSecurity("proxy", upstreamTlsConf("proxy", conf), setup);
-  securities.set(block, made);
-  return made;
-}
-
-function checkSecurities(block: Block, setup: Setup): void {
-  securityIn(block.conf(proxyDirectives), block, setup);
-  for (const child of block.children) checkSecurities(child, setup);
-}
-
 const destination = (exchange: Exchange): Destination | undefined => destinationOf<Destination>(exchange, "proxy");
 
 export const proxyModule = defineModule({
@@ -168,7 +150,7 @@ export const proxyModule = defineModule({
   },
   prepare(http, setup) {
     checkProxyPass(http, setup);
-    checkSecurities(http, setup);
+    checkUpstreamSecurity("proxy", proxyDirectives, http, setup);
     checkCaches("proxy", http);
   },
   compile(conf, at) {

@@ -9,6 +9,8 @@ import { checkGateway, GatewayProtocol } from "../upstream/gateway.ts";
 import { paramRow } from "../upstream/params.ts";
 import { Passing } from "../upstream/passing.ts";
 import { passingRows } from "../upstream/passing_rows.ts";
+import { checkUpstreamSecurity, upstreamSecurity } from "../upstream/security_of.ts";
+import { upstreamTlsRows } from "../upstream/tls_rows.ts";
 
 const modifier = (summary: string): Directive<number> => ({
   summary,
@@ -31,6 +33,7 @@ const { uwsgi_cache_convert_head: _, ...common } = passingRows("uwsgi");
 
 const directives = {
   ...common,
+  ...upstreamTlsRows("uwsgi"),
   uwsgi_pass: addressPassRow("uwsgi"),
   uwsgi_param: paramRow,
   uwsgi_modifier1: modifier("The first byte of a request: what kind of application it is for."),
@@ -41,7 +44,10 @@ const directives = {
 export const uwsgiModule = defineModule({
   name: "uwsgi",
   directives,
-  prepare: (http, setup) => checkGateway("uwsgi", directives, http, setup),
+  prepare(http, setup) {
+    checkGateway("uwsgi", directives, http, setup);
+    checkUpstreamSecurity("uwsgi", directives, http, setup);
+  },
   compile(conf, at) {
     // All caches are looked after, used or not.
     storesOf(at.runtime, conf.uwsgi_cache_path);
@@ -52,6 +58,7 @@ export const uwsgiModule = defineModule({
       engine: uwsgiClient,
       more: { modifier1: conf.uwsgi_modifier1, modifier2: conf.uwsgi_modifier2, string: conf.uwsgi_string },
       streamsChunked: false,
+      security: upstreamSecurity("uwsgi", conf, at.block, at.setup),
     };
     const protocol = new GatewayProtocol(kind, pass, conf, at);
     return { content: new Passing(protocol, conf, at.runtime).handle, addsSlash: true };

@@ -12,14 +12,20 @@ import { type FoundTarget, implicitTarget, targetFinder } from "./targets.ts";
 export interface AddressPass {
   /** Without the scheme, if it may have one. */
   readonly authority: string;
+  /** Through TLS. */
+  readonly secure: boolean;
   /** With variables: the whole value is made per request. */
   readonly template: Template | undefined;
   readonly at: Place;
 }
 
-/** `scheme`: may stand in front of the address; with an "s" before it, it is TLS, which there is not. */
-const withoutScheme = (text: string, scheme: string | undefined): string =>
-  scheme !== undefined && text.startsWith(`${scheme}://`) ? text.slice(scheme.length + 3) : text;
+/** `scheme`: may stand in front of the address; with an "s" before it, it is TLS. */
+function addressIn(text: string, scheme: string | undefined): { readonly authority: string; readonly secure: boolean } {
+  if (scheme === undefined) return { authority: text, secure: false };
+  if (text.startsWith(`${scheme}://`)) return { authority: text.slice(scheme.length + 3), secure: false };
+  if (text.startsWith(`s${scheme}://`)) return { authority: text.slice(scheme.length + 4), secure: true };
+  return { authority: text, secure: false };
+}
 
 /** There is none where the address has none. */
 const noPort = 0;
@@ -33,12 +39,10 @@ export const addressPassRow = (scheme?: string): Directive<AddressPass | undefin
   inherit: "unnamed",
   parse(statement, before, { setup }) {
     if (before !== undefined) throw duplicate(statement);
-    const { args, at, name } = statement;
+    const { args, at } = statement;
     const [text = ""] = args;
-    if (scheme !== undefined && text.startsWith(`s${scheme}://`))
-      throw new ConfigError(`"${name} s${scheme}://…" is Nginx's, but Alicorn cannot speak TLS to upstreams yet;`, at);
     const template = text.includes("$") ? setup.template(text, at) : undefined;
-    return { authority: withoutScheme(text, scheme), template, at };
+    return { ...addressIn(text, scheme), template, at };
   },
 });
 
@@ -61,7 +65,13 @@ function check({ authority, at }: AddressPass, groups: ReadonlyMap<string, Block
       throw new ConfigError(`no port in upstream "${authority}"`, at);
 }
 
-type Found = Whither | { readonly status: number };
+/** Where a request goes. */
+export interface AddressFound extends Whither {
+  /** The upstream as it is named, if it is spoken to through TLS. */
+  readonly secureName: string | undefined;
+}
+
+type Found = AddressFound | { readonly status: number };
 
 /** How requests of a location find their upstream. */
 export function addressFinder(
@@ -70,19 +80,21 @@ export function addressFinder(
   scheme?: string,
 ): (exchange: Exchange) => Found | Promise<Found> {
   const groups = upstreamsOf(at.block);
-  const { authority, template } = pass;
+  const { authority, secure, template } = pass;
   if (template === undefined) {
     const group = groups.get(authority.toLowerCase());
     const named = { authority, port: noPort };
     const target =
       group === undefined ? implicitTarget(named, pass.at, at.runtime) : targetOf(group, authority, at.runtime);
-    const found: Found = { target };
+    const found: Found = { target, secureName: secure ? authority : undefined };
     return () => found;
   }
   const find = targetFinder(groups, at);
-  const made = (found: FoundTarget): Found => ("status" in found ? found : { target: found });
   return (exchange) => {
-    const found = find(exchange, { authority: withoutScheme(template.value(exchange), scheme), port: noPort });
+    const named = addressIn(template.value(exchange), scheme);
+    const secureName = named.secure ? named.authority : undefined;
+    const made = (found: FoundTarget): Found => ("status" in found ? found : { target: found, secureName });
+    const found = find(exchange, { authority: named.authority, port: noPort });
     return found instanceof Promise ? found.then(made) : made(found);
   };
 }

@@ -10,12 +10,13 @@ import type { Exchange } from "../exchange.ts";
 import type { Compiling } from "../module.ts";
 import type { Jump } from "../pipeline.ts";
 import type { Setup } from "../setup.ts";
-import { type AddressPass, addressFinder, addressLabel, checkAddressPass } from "./address_pass.ts";
+import { type AddressFound, type AddressPass, addressFinder, addressLabel, checkAddressPass } from "./address_pass.ts";
 import { cacheParams, ParamPlan, type paramRow, usualParams } from "./params.ts";
 import type { Protocol, Whither } from "./passing.ts";
 import { passingConf } from "./passing_rows.ts";
 import type { BodyLength } from "./proxied.ts";
 import { proxiedReply, type ReplyPlan, replyPlan } from "./proxy_reply.ts";
+import type { SecureWay, UpstreamSecurity } from "./security.ts";
 
 /** What a protocol adds. H: its requests' heads. */
 export interface GatewayKind<H extends GatewayHead> {
@@ -26,19 +27,23 @@ export interface GatewayKind<H extends GatewayHead> {
   readonly more: Omit<H, keyof GatewayHead>;
   /** Can a body be sent whose length is not known yet? */
   readonly streamsChunked: boolean;
+  /** How it speaks TLS; absent: it does not. */
+  readonly security?: UpstreamSecurity | undefined;
 }
 
 const nowhere = { redirectFrom: undefined };
 
-export class GatewayProtocol<H extends GatewayHead> implements Protocol<Whither> {
+export class GatewayProtocol<H extends GatewayHead> implements Protocol<AddressFound> {
   readonly name: string;
   readonly forgetsHeads = true;
   readonly hidden: ReadonlySet<string>;
-  readonly find: Protocol<Whither>["find"];
+  readonly find: Protocol<AddressFound>["find"];
   readonly #kind: GatewayKind<H>;
   readonly #params: ParamPlan;
   readonly #cacheParams: ParamPlan;
   readonly #reply: ReplyPlan;
+
+  readonly #security: UpstreamSecurity | undefined;
 
   /** `conf`: of the module. */
   constructor(kind: GatewayKind<H>, pass: AddressPass, conf: Conf<Directives>, at: Compiling) {
@@ -48,6 +53,7 @@ export class GatewayProtocol<H extends GatewayHead> implements Protocol<Whither>
     this.name = name;
     this.find = addressFinder(pass, at, name);
     this.#kind = kind;
+    this.#security = kind.security;
     this.#params = new ParamPlan(params, usualParams(at), passing.pass_request_headers);
     this.#cacheParams = new ParamPlan(params, cacheParams(at), passing.pass_request_headers);
     this.#reply = replyPlan(passing, ["status"]);
@@ -63,12 +69,16 @@ export class GatewayProtocol<H extends GatewayHead> implements Protocol<Whither>
     return { method: exchange.method, bodyLength, params, ...this.#kind.more };
   }
 
+  way(exchange: Exchange, { secureName }: AddressFound): SecureWay | undefined {
+    return secureName === undefined ? undefined : this.#security?.way(exchange, secureName);
+  }
+
   streams(length: number): boolean {
     return length >= 0 || this.#kind.streamsChunked;
   }
 
-  label(name: string): string {
-    return addressLabel(this.name, name);
+  label(name: string, { secureName }: AddressFound): string {
+    return addressLabel(secureName === undefined ? this.name : `s${this.name}`, name);
   }
 
   reply(exchange: Exchange, _: Whither, head: OriginHead): Reply | Jump {
