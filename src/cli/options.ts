@@ -59,6 +59,29 @@ export const options = {
     summary: "Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N. May be repeated.",
     initialText: "127.0.0.1:8000, or 0.0.0.0:$PORT",
   }),
+  certFile: text({
+    group: "Serving",
+    flags: ["--certfile", "--cert-file"],
+    value: "FILE",
+    initial: undefined,
+    summary: "Speak HTTPS, with the certificate in FILE and those behind it.",
+  }),
+  keyFile: text({
+    group: "Serving",
+    flags: ["--keyfile", "--key-file"],
+    value: "FILE",
+    initial: undefined,
+    summary: "The certificate's key.",
+    initialText: "in the certificate's file",
+  }),
+  https: text({
+    group: "Serving",
+    flags: ["--https"],
+    value: "NAME",
+    initial: undefined,
+    summary:
+      "Speak HTTPS for development, as NAME (localhost), with a certificate that is made on this machine; plain HTTP is redirected.",
+  }),
   static: list({
     group: "Serving",
     flags: ["--static"],

@@ -13,8 +13,9 @@ import { LogFile } from "../net/log_file.ts";
 import { banner } from "./banner.ts";
 import { helpText } from "./help.ts";
 import { planOf } from "./load.ts";
+import type { LocalCertificate } from "./local_certificate.ts";
 import { type Given, parseArguments, UsageError } from "./options.ts";
-import { staticRoute, zeroConfiguration } from "./zero_configuration.ts";
+import { isSecure, staticRoute, zeroConfiguration } from "./zero_configuration.ts";
 
 /** Runs a command line to its end and exits the process with its code. */
 export async function main(args: readonly string[]): Promise<never> {
@@ -27,8 +28,9 @@ async function run(args: readonly string[]): Promise<number> {
     const { given, positional } = parseArguments(printsConfiguration ? args.slice(1) : args);
     if (given.help) return print(helpText());
     if (given.version) return print(`alicorn ${version}\n`);
-    if (printsConfiguration) return print(configurationText(given, positional));
-    const plan = makePlan(given, positional);
+    const local = await localFor(given);
+    if (printsConfiguration) return print(configurationText(given, positional, local));
+    const plan = makePlan(given, positional, local);
     const statics = given.static.map(staticRoute);
     const logFile = openLog(plan.errorLog, "--error-log");
     if (given.accessLog !== undefined)
@@ -37,14 +39,16 @@ async function run(args: readonly string[]): Promise<number> {
     if (given.check) return await check(plan, log);
     const master = new Master({
       plan,
-      load: () => makePlan(given, positional),
+      load: () => makePlan(given, positional, local),
       signals: zeroSignals,
       renewWebWorkers: false,
       report: zeroReport(log),
       reopenLog: () => logFile.reopen(),
       onServing() {
         const { listening } = master;
-        process.stderr.write(banner(plan, { listening, statics, colours: colours(process.stderr) }));
+        process.stderr.write(
+          banner(plan, { listening, statics, secure: isSecure(given), local, colours: colours(process.stderr) }),
+        );
       },
     });
     return await master.run();
@@ -56,9 +60,16 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 /** The same as a file for \`alicorn nginx -c\`, to grow out of the command line. */
-function configurationText(given: Given, positional: readonly string[]): string {
-  const tree = printTree(zeroConfiguration(given, positional, process.env));
+function configurationText(given: Given, positional: readonly string[], local: LocalCertificate | undefined): string {
+  const tree = printTree(zeroConfiguration(given, positional, process.env, local));
   return `# Written by "alicorn config". Serve it with: alicorn nginx -c FILE\ndaemon off;\n${Buffer.from(tree, "latin1")}`;
+}
+
+/** `--https` */
+async function localFor({ https }: Given): Promise<LocalCertificate | undefined> {
+  if (https === undefined) return undefined;
+  const { localCertificate } = await import("./local_certificate.ts");
+  return await localCertificate(https, process.env);
 }
 
 function print(text: string): number {
@@ -82,8 +93,8 @@ function openLog(path: string, flag: string): LogFile {
   }
 }
 
-function makePlan(given: Given, positional: readonly string[]): Plan {
-  const statements = zeroConfiguration(given, positional, process.env);
+function makePlan(given: Given, positional: readonly string[], local: LocalCertificate | undefined): Plan {
+  const statements = zeroConfiguration(given, positional, process.env, local);
   try {
     return planOf({ statements, prefix: `${process.cwd()}/`, file: "", errorLog: "-" }, undefined).plan;
   } catch (error) {

@@ -6,6 +6,7 @@ import { formatAddress, parseAddress } from "../base/address.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Statement } from "../config/statement.ts";
 import { StartError } from "../master/plan.ts";
+import type { LocalCertificate } from "./local_certificate.ts";
 import { type Given, UsageError } from "./options.ts";
 
 /** More workers than this are a decision that the user makes, not the number of cores. */
@@ -34,6 +35,7 @@ export function zeroConfiguration(
   given: Given,
   positional: readonly string[],
   environment: NodeJS.ProcessEnv,
+  local?: LocalCertificate,
 ): Statement[] {
   const [app, ...further] = positional;
   if (app === undefined)
@@ -64,7 +66,7 @@ export function zeroConfiguration(
         // A server in front may be who they are for.
         line("app_accel", "off"),
         block("app", ["app"], appSettings(app, given, environment)),
-        block("server", [], [...listens(given, environment), ...locations(given)]),
+        block("server", [], [...listens(given, environment), ...security(given, local), ...locations(given)]),
       ],
     ),
   ];
@@ -103,15 +105,37 @@ function appSettings(app: string, given: Given, environment: NodeJS.ProcessEnv):
   ];
 }
 
-function listens({ bind, backlog }: Given, { PORT }: NodeJS.ProcessEnv): Statement[] {
+function listens(given: Given, { PORT }: NodeJS.ProcessEnv): Statement[] {
+  const { bind, backlog } = given;
   if (bind.length === 0 && PORT !== undefined && !/^\d+$/.test(PORT))
     throw new StartError(`PORT=${PORT}: must be a number`);
   const texts = bind.length > 0 ? bind : [PORT === undefined ? "127.0.0.1:8000" : `0.0.0.0:${PORT}`];
   return texts.map((each) => {
     const address = parseAddress(each, 8000);
     if (typeof address === "string") throw new UsageError(`--bind ${address}`);
-    return line("listen", formatAddress(address), ...(address.kind === "fd" ? [] : [`backlog=${backlog}`]));
+    const options = [...(isSecure(given) ? ["ssl"] : []), ...(address.kind === "fd" ? [] : [`backlog=${backlog}`])];
+    return line("listen", formatAddress(address), ...options);
   });
+}
+
+export const isSecure = ({ certFile, https }: Given): boolean => certFile !== undefined || https !== undefined;
+
+/** `local`: of `--https`. */
+function security(given: Given, local: LocalCertificate | undefined): Statement[] {
+  const { certFile, keyFile, https } = given;
+  if (certFile !== undefined && https !== undefined)
+    throw new UsageError("--https makes a certificate of its own: leave it out, or --certfile");
+  if (keyFile !== undefined && certFile === undefined) throw new UsageError("--keyfile needs --certfile");
+  const certificate = local?.certificate ?? (certFile === undefined ? undefined : resolve(certFile));
+  if (certificate === undefined) return [];
+  const key = local?.key ?? (keyFile === undefined ? certificate : resolve(keyFile));
+  return [
+    line("ssl_certificate", certificate),
+    line("ssl_certificate_key", key),
+    line("http2", "on"),
+    // Who types the address without https.
+    line("error_page", 497, "=301", "https://$http_host$request_uri"),
+  ];
 }
 
 /** Gunicorn's WEB_CONCURRENCY, which platforms set. */
