@@ -34,3 +34,7 @@ export const connectionError = (code: ErrorCode, rule: string, detail: string): 
   rule,
   detail,
 });
+
+/** The peer broke a rule of the protocol that has no code of its own. */
+export const broken = (rule: string, detail: string): ConnectionError =>
+  connectionError(code.protocolError, rule, detail);

@@ -1,11 +1,12 @@
 /** What each frame means (RFC 9113 6): for its stream, for the connection, for whoever hears of the events. */
 import type { EngineEvent, ProtocolError } from "../engine.ts";
-import { type ConnectionError, code, connectionError, type ErrorCode } from "./errors.ts";
+import { broken, type ConnectionError, code, connectionError, type ErrorCode } from "./errors.ts";
 import { flag, frame, read31 } from "./frames.ts";
 import type { Guard } from "./guard.ts";
 import { Heads } from "./heads.ts";
 import { connectionWindow, type H2Options, maxHeld } from "./options.ts";
-import { type Priority, parsePriority } from "./priority.ts";
+import { Priorities } from "./priorities.ts";
+import { parsePriority } from "./priority.ts";
 import { type FrameHandler, FrameReader, type Span, tooSmall } from "./reader.ts";
 import { type Assembled, assembleTrailers } from "./request.ts";
 import type { Sender } from "./sender.ts";
@@ -21,9 +22,6 @@ export interface Parts {
   readonly guard: Guard;
   readonly options: H2Options;
 }
-
-/** PRIORITY_UPDATE may come before its stream does (RFC 9218 7.1): so many are kept. */
-const maxEarlyPriorities = 128;
 
 export class Receiver implements FrameHandler {
   readonly reader: FrameReader;
@@ -46,11 +44,12 @@ export class Receiver implements FrameHandler {
   #hasSettings = false;
   /** A head whose stream has been refused before it was complete. */
   #refusedHead = 0;
-  readonly #earlyPriorities = new Map<number, Priority>();
+  readonly #priorities: Priorities;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#heads = new Heads(parts.options);
+    this.#priorities = new Priorities(parts.streams, parts.guard);
     // Huffman coding makes at most five eighths of a text.
     this.reader = new FrameReader(this, parts.options.fieldsLimit + 16 * 1024);
   }
@@ -96,7 +95,7 @@ export class Receiver implements FrameHandler {
     stream.expected = end ? 0 : length;
     if (end) stream.move("received END_STREAM");
     if (priority !== undefined) stream.priority = parsePriority(priority);
-    if (this.#earlyPriorities.size > 0) this.#takeEarlyPriority(stream);
+    this.#priorities.take(stream);
     if (error === undefined) this.events.push({ type: "request", stream: id, head, end });
     else {
       stream.malformed = error.status === 400;
@@ -104,14 +103,6 @@ export class Receiver implements FrameHandler {
       return guard.reset();
     }
     return undefined;
-  }
-
-  #takeEarlyPriority(stream: H2Stream): void {
-    const early = this.#earlyPriorities.get(stream.id);
-    if (early === undefined) return;
-    // RFC 9218 7.1: it is younger than the field.
-    stream.priority = early;
-    this.#earlyPriorities.delete(stream.id);
   }
 
   /** RFC 9113 5.1.2: the client may try again. */
@@ -178,9 +169,9 @@ export class Receiver implements FrameHandler {
         this.peerLeaves = true;
         return this.#parts.guard.control("GOAWAY");
       case frame.priority:
-        return this.#priority(stream, payload);
+        return this.#priorities.onPriority(stream, payload);
       case frame.priorityUpdate:
-        return this.#priorityUpdate(stream, payload);
+        return this.#priorities.onUpdate(stream, payload);
       default:
         // RFC 9113 5.5
         return this.#parts.guard.control("unknown");
@@ -396,33 +387,7 @@ export class Receiver implements FrameHandler {
     else this.onPong?.();
     return guard.control("PING");
   }
-
-  /** RFC 9113 6.3: checked, and ignored. */
-  #priority(id: number, { bytes, from, to }: Span): ConnectionError | undefined {
-    if (id === 0) return broken("RFC 9113 6.3", "client sent PRIORITY frame with incorrect identifier");
-    if (to - from !== 5) return tooSmall("PRIORITY");
-    if (read31(bytes, from) === id)
-      return broken("RFC 7540 5.3.1", `client sent PRIORITY frame for stream ${id} with incorrect dependency`);
-    return this.#parts.guard.control("PRIORITY");
-  }
-
-  /** RFC 9218 7.1 */
-  #priorityUpdate(id: number, { bytes, from, to }: Span): ConnectionError | undefined {
-    const { streams, guard } = this.#parts;
-    if (id !== 0) return broken("RFC 9218 7.1", "client sent PRIORITY_UPDATE frame with incorrect identifier");
-    if (to - from < 4) return tooSmall("PRIORITY_UPDATE");
-    const about = read31(bytes, from);
-    if ((about & 1) === 0) return broken("RFC 9218 7.1", "client sent PRIORITY_UPDATE frame about no request");
-    const priority = parsePriority(bytes.latin1Slice(from + 4, to));
-    const stream = streams.open.get(about);
-    if (stream !== undefined) stream.priority = priority;
-    else if (streams.isIdle(about) && this.#earlyPriorities.size < maxEarlyPriorities)
-      this.#earlyPriorities.set(about, priority);
-    return guard.control("PRIORITY_UPDATE");
-  }
 }
 
 const nothing = new Uint8Array(0);
 const noSettings = connectionError(code.protocolError, "RFC 9113 3.4", "client sent no SETTINGS frame first");
-
-const broken = (rule: string, detail: string): ConnectionError => connectionError(code.protocolError, rule, detail);
