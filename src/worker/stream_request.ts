@@ -72,7 +72,8 @@ export class StreamRequest implements Replier, SendingOwner, BodyOwner, Wire, Ti
     exchange.log("info", `${detail} (${rule})`);
     const isAnswered = this.#sending !== undefined || this.#isRefused || this.#over;
     this.#isRefused = true;
-    if (!isAnswered) exchange.onGone?.();
+    // Whoever reads the body hears of it there.
+    if (!isAnswered && !this.#reading) exchange.onGone?.();
     exchange.onGone = undefined;
     this.#body?.fail(status, detail);
     if (!isAnswered) refuseWith(new Refusal(this), exchange, status);
