@@ -11,7 +11,8 @@ export function serve(root: string, options: Partial<StaticOptions> = {}) {
   const handler = staticFiles({ prefix: "/static/", root, cache, ...options });
   const ask = (target: string, request: RequestOptions = {}): Reply | undefined => {
     const found = handler(exchangeFor(target, request));
-    if (found instanceof Promise || (found !== undefined && !("head" in found))) throw new Error("a reply was expected");
+    if (found instanceof Promise || (found !== undefined && !("head" in found)))
+      throw new Error("a reply was expected");
     return found;
   };
   const get = (target: string, request: RequestOptions = {}): Reply => {
