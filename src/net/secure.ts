@@ -71,7 +71,9 @@ export class SecureTransport extends StreamTransport {
 
   /** With the alert that says so: without it the peer could not tell the end from a connection that was cut (RFC 8446 6.1). */
   protected override closeSocket(): void {
-    this.socket.end();
+    // Not `end`, which waits for the peer's own alert.
+    this.socket.shutdown();
+    this.socket.close();
   }
 
   get #tls(): TlsSocket {

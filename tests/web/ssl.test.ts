@@ -419,3 +419,20 @@ test("-t finds what is missing or wrong", () => {
   expect(tested(`${right} ssl_ocsp on;`)).toContain('"ssl_ocsp on" is Nginx\'s');
   expect(tested(`${right} ssl_stapling on; ssl_ecdh_curve X448:X25519; ssl_early_data on;`)).toContain("syntax is ok");
 });
+
+test("a client that has nothing more to say does not keep the server from stopping", async () => {
+  const pair = `ssl_certificate ${directory}/localhost.crt; ssl_certificate_key ${directory}/localhost.key;`;
+  const other = await NginxServer.start(
+    (port) => `daemon off; user root; pid nginx.pid; error_log error.log info; worker_processes 1; events { }
+      http { access_log off; server { listen 127.0.0.1:${port} ssl; ${pair} location / { return 200 "x"; } } }`,
+  );
+  // Half-open: it does not answer the end of the connection with its own.
+  const socket = tlsConnect({ host: "127.0.0.1", port: other.port, rejectUnauthorized: false, allowHalfOpen: true });
+  await new Promise<void>((resolve) => socket.on("secureConnect", resolve));
+  const begun = performance.now();
+  other.signal("SIGQUIT");
+  await other.process.exited;
+  expect(performance.now() - begun).toBeLessThan(5000);
+  socket.destroy();
+  await other[Symbol.asyncDispose]();
+});
