@@ -57,14 +57,19 @@ export interface OutName {
 // Names of responses come from applications, which could make one up per response.
 const maxKnown = 1024;
 const known = new Map<FieldName, OutName>();
+/** All spellings of a name are one. */
+const byLower = new Map<string, OutName>();
 
 /** Throws for a name that is none: who lets it come here has a bug. */
 export function outName(name: FieldName): OutName {
   const found = known.get(name);
   if (found !== undefined) return found;
   if (!isTokenText(name.lower)) throw new Error(`invalid name of a response field: ${JSON.stringify(name.raw)}`);
-  const made = makeOutName(name.lower);
-  if (known.size < maxKnown) known.set(name, made);
+  const made = byLower.get(name.lower) ?? makeOutName(name.lower);
+  if (known.size < maxKnown) {
+    known.set(name, made);
+    byLower.set(name.lower, made);
+  }
   return made;
 }
 
