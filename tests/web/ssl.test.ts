@@ -427,7 +427,8 @@ test("a client that has nothing more to say does not keep the server from stoppi
       http { access_log off; server { listen 127.0.0.1:${port} ssl; ${pair} location / { return 200 "x"; } } }`,
   );
   // Half-open: it does not answer the end of the connection with its own.
-  const socket = tlsConnect({ host: "127.0.0.1", port: other.port, rejectUnauthorized: false, allowHalfOpen: true });
+  const halfOpen = { host: "127.0.0.1", port: other.port, rejectUnauthorized: false, allowHalfOpen: true };
+  const socket = tlsConnect(halfOpen);
   await new Promise<void>((resolve) => socket.on("secureConnect", resolve));
   const begun = performance.now();
   other.signal("SIGQUIT");
