@@ -1,17 +1,9 @@
 /** ngx_http_limit_conn_module: how many requests of a kind there may be at a time, over all web workers. */
 import { ConfigError } from "../../config/statement.ts";
-import {
-  type Conf,
-  choice,
-  context,
-  type Directive,
-  everywhere,
-  flag,
-  invalidParameter,
-  number,
-} from "../directive.ts";
+import { type Conf, context, type Directive, everywhere, flag, invalidParameter } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
+import { limitedKey, refusalLevel, refusalStatus } from "../limiting.ts";
 import { defineModule, type Runtime } from "../module.ts";
 import type { Answer, Handler } from "../pipeline.ts";
 import { countFields, SharedCounts } from "../shared_counts.ts";
@@ -66,29 +58,11 @@ const limitRow: Directive<readonly LimitConf[]> = {
   },
 };
 
-const statusRow = number({
-  contexts: everywhere,
-  initial: 503,
-  initialText: "503",
-  summary: "The status of refused requests.",
-});
-
 const directives = {
   limit_conn_zone: zoneRow,
   limit_conn: limitRow,
-  limit_conn_status: {
-    ...statusRow,
-    parse(statement, before, at) {
-      const status = statusRow.parse(statement, before, at);
-      if (status < 400 || status > 599) throw new ConfigError("value must be between 400 and 599", statement.at);
-      return status;
-    },
-  } satisfies Directive<number>,
-  limit_conn_log_level: choice(["info", "notice", "warn", "error"], {
-    contexts: everywhere,
-    initial: "error",
-    summary: "The level at which refusals are logged.",
-  }),
+  limit_conn_status: refusalStatus,
+  limit_conn_log_level: refusalLevel("The level at which refusals are logged."),
   limit_conn_dry_run: flag({
     contexts: everywhere,
     initial: false,
@@ -115,6 +89,9 @@ function countsOf(zone: string, key: Template, runtime: Runtime): SharedCounts {
   return made;
 }
 
+/** As many as Nginx takes. */
+const mostKeyBytes = 255;
+
 type Status = "PASSED" | "REJECTED" | "REJECTED_DRY_RUN";
 const statusKey = Symbol("limit_conn status");
 
@@ -127,7 +104,7 @@ function limitConnections(limits: readonly Limit[], manner: Manner): Handler {
     if (main.note(statusKey) !== undefined) return undefined;
     const taken: (() => void)[] = [];
     for (const limit of limits) {
-      const key = keyFor(exchange, limit);
+      const key = limitedKey(exchange, limit.key, mostKeyBytes);
       if (key === "") continue;
       const added = limit.counts.add(key, limit.most);
       if (added !== true) {
@@ -140,14 +117,6 @@ function limitConnections(limits: readonly Limit[], manner: Manner): Handler {
     for (const giveBack of taken) main.atEnd(giveBack);
     return undefined;
   };
-}
-
-/** "": not limited. */
-function keyFor(exchange: Exchange, { key }: Limit): string {
-  const value = key.value(exchange);
-  if (value.length <= 255) return value;
-  exchange.log("error", `the value of the "${key.text}" key is more than 255 bytes: "${value}"`);
-  return "";
 }
 
 function refused(exchange: Exchange, { zone }: Limit, added: false | undefined, manner: Manner): Answer {

@@ -2,16 +2,7 @@
 import type { ErrorLevel } from "../../base/error_log.ts";
 import { ConfigError, type Place, type Statement } from "../../config/statement.ts";
 import type { Zone } from "../../shm/zone.ts";
-import {
-  type Conf,
-  choice,
-  context,
-  type Directive,
-  everywhere,
-  flag,
-  invalidParameter,
-  number,
-} from "../directive.ts";
+import { type Conf, context, type Directive, everywhere, flag, invalidParameter } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import {
@@ -23,6 +14,7 @@ import {
   longestDelay,
   withOneMore,
 } from "../limit_req_bucket.ts";
+import { limitedKey, refusalLevel, refusalStatus } from "../limiting.ts";
 import { defineModule, type Runtime } from "../module.ts";
 import type { Answer, Handler } from "../pipeline.ts";
 import { sharedNow, sharedZone, zoneParameter } from "../shared_zone.ts";
@@ -113,29 +105,11 @@ function requests(word: string, what: string, at: Place): number {
   return Number(digits) * 1000;
 }
 
-const statusRow = number({
-  contexts: everywhere,
-  initial: 503,
-  initialText: "503",
-  summary: "The status of refused requests.",
-});
-
 const directives = {
   limit_req_zone: zoneRow,
   limit_req: limitRow,
-  limit_req_status: {
-    ...statusRow,
-    parse(statement, before, at) {
-      const status = statusRow.parse(statement, before, at);
-      if (status < 400 || status > 599) throw new ConfigError("value must be between 400 and 599", statement.at);
-      return status;
-    },
-  } satisfies Directive<number>,
-  limit_req_log_level: choice(["info", "notice", "warn", "error"], {
-    contexts: everywhere,
-    initial: "error",
-    summary: "The level at which refusals are logged; delays are logged one below.",
-  }),
+  limit_req_status: refusalStatus,
+  limit_req_log_level: refusalLevel("The level at which refusals are logged; delays are logged one below."),
   limit_req_dry_run: flag({
     contexts: everywhere,
     initial: false,
@@ -199,6 +173,9 @@ function count(limit: Limit, key: string, now: number, always: boolean): number 
   });
 }
 
+/** As many as Nginx takes. */
+const mostKeyBytes = 65535;
+
 type Status = "PASSED" | "DELAYED" | "REJECTED" | "DELAYED_DRY_RUN" | "REJECTED_DRY_RUN";
 const statusKey = Symbol("limit_req status");
 
@@ -210,7 +187,7 @@ function limitRequests(limits: readonly Limit[], manner: Manner): Handler {
     if (exchange.main.note(statusKey) !== undefined) return undefined;
     const keyed: [Limit, string][] = [];
     for (const limit of limits) {
-      const key = keyFor(exchange, limit);
+      const key = limitedKey(exchange, limit.key, mostKeyBytes);
       if (key !== "") keyed.push([limit, key]);
     }
     if (keyed.length === 0) return undefined;
@@ -224,14 +201,6 @@ function limitRequests(limits: readonly Limit[], manner: Manner): Handler {
     }
     return undefined;
   };
-}
-
-/** "": not limited. */
-function keyFor(exchange: Exchange, { key }: Limit): string {
-  const value = key.value(exchange);
-  if (value.length <= 65535) return value;
-  exchange.log("error", `the value of the "${key.text}" key is more than 65535 bytes: "${value}"`);
-  return "";
 }
 
 /** 1.500 requests */
