@@ -2,84 +2,34 @@
  * The uwsgi protocol in front of HTTP (`wire_protocol uwsgi`): a packet of variables, from which a request's head is made
  * that the engine then checks like any other; what follows is the body. The answer is plain HTTP, as the protocol has it.
  */
-import type { Timed } from "../base/timers.ts";
-import type { Transport, TransportHandler } from "../net/transport.ts";
-import type { Service } from "./service.ts";
+import type { TransportHandler } from "../net/transport.ts";
+import { more, type PrefaceReader, refused, type Verdict } from "./preface.ts";
 
-const headerTimeoutMs = 60_000;
 const fixedBytes = 4;
 /** As many as Gunicorn takes. */
 const mostVariables = 1000;
 
-export class UwsgiPreface implements TransportHandler, Timed {
-  readonly #transport: Transport;
-  readonly #service: Service;
+export class UwsgiPreface implements PrefaceReader {
   readonly #allows: (peerAddress: string) => boolean;
   readonly #accept: () => TransportHandler;
-  #bytes: Uint8Array = new Uint8Array(0);
-  #next: TransportHandler | undefined;
-  #refused = false;
-  deadline = 0;
-  tick = -1;
 
-  constructor(
-    transport: Transport,
-    service: Service,
-    allows: (peerAddress: string) => boolean,
-    accept: () => TransportHandler,
-  ) {
-    this.#transport = transport;
-    this.#service = service;
+  constructor(allows: (peerAddress: string) => boolean, accept: () => TransportHandler) {
     this.#allows = allows;
     this.#accept = accept;
-    service.timers.set(this, headerTimeoutMs);
   }
 
-  onBytes(bytes: Uint8Array): void {
-    if (this.#next !== undefined) return this.#next.onBytes(bytes);
-    if (this.#refused) return;
-    if (!this.#allows(this.#transport.peerAddress))
-      return this.#refuse("403 Forbidden", "a peer that may not speak uwsgi");
-    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
-    if (this.#bytes.length < fixedBytes) return;
-    const view = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
-    if (view[0] !== 0) return this.#refuse("501 Not Implemented", `uwsgi modifier ${view[0]}`);
+  read(bytes: Uint8Array, peerAddress: string): Verdict {
+    if (!this.#allows(peerAddress)) return refused("403 Forbidden", "a peer that may not speak uwsgi");
+    if (bytes.length < fixedBytes) return more;
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (view[0] !== 0) return refused("501 Not Implemented", `uwsgi modifier ${view[0]}`);
     const end = fixedBytes + view.readUInt16LE(1);
-    if (view.length < end) return;
+    if (view.length < end) return more;
     const variables = readVariables(view.subarray(fixedBytes, end));
     const head = variables === undefined ? undefined : headOf(variables);
-    if (head === undefined) return this.#refuse("400 Bad Request", "a broken uwsgi packet");
-    this.#service.timers.remove(this);
-    const rest = view.subarray(end);
-    this.#bytes = new Uint8Array(0);
-    this.#next = this.#accept();
-    this.#next.onBytes(Buffer.concat([Buffer.from(head, "latin1"), rest]));
-  }
-
-  #refuse(status: string, why: string): void {
-    this.#refused = true;
-    this.#service.log.log("warn", `Invalid request from ip=${this.#transport.peerAddress}: ${why}`);
-    this.#transport.write([`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`]);
-    this.#transport.end();
-  }
-
-  onEnd(): void {
-    if (this.#next !== undefined) this.#next.onEnd();
-    else this.#transport.end();
-  }
-
-  onDrain(): void {
-    this.#next?.onDrain();
-  }
-
-  onClose(): void {
-    this.#service.timers.remove(this);
-    if (this.#next !== undefined) this.#next.onClose();
-    else this.#service.counters.add(this.#service.lane, "active", -1);
-  }
-
-  onTimeout(): void {
-    this.#transport.abort();
+    if (head === undefined) return refused("400 Bad Request", "a broken uwsgi packet");
+    const rest = Buffer.concat([Buffer.from(head, "latin1"), view.subarray(end)]);
+    return { kind: "understood", next: this.#accept(), rest };
   }
 }
 

@@ -24,6 +24,7 @@ import { H2Connection } from "./h2_connection.ts";
 import { LogFiles } from "./log_files.ts";
 import { OptionalPreface } from "./optional_preface.ts";
 import { firstInherited, type Leftovers, type ListenerPlan, type WorkerOrder, type WorkerPlan } from "./plan.ts";
+import { Preface } from "./preface.ts";
 import { ProtocolChoice } from "./protocol_choice.ts";
 import { ProxyPreface } from "./proxy_preface.ts";
 import { SecurePreface } from "./secure_preface.ts";
@@ -140,7 +141,7 @@ class WebWorker {
       counters.add(lane, "active", 1);
       const begin = (proxy: ProxyHeader | undefined) =>
         this.#begin(transport, address, new ConnectionClient(transport, local, acceptedAt, proxy));
-      if (address.proxyProtocol) return new ProxyPreface(transport, this.#service, begin);
+      if (address.proxyProtocol) return new Preface(transport, this.#service, new ProxyPreface(begin));
       return address.gunicorn === undefined ? begin(undefined) : this.#asGunicorn(transport, address.gunicorn, begin);
     });
   }
@@ -152,9 +153,9 @@ class WebWorker {
     begin: (proxy: ProxyHeader | undefined) => TransportHandler,
   ): TransportHandler {
     if (wire_protocol === "uwsgi")
-      return new UwsgiPreface(transport, this.#service, uwsgi_allow_ips, () => begin(undefined));
+      return new Preface(transport, this.#service, new UwsgiPreface(uwsgi_allow_ips, () => begin(undefined)));
     if (mode === "off") return begin(undefined);
-    return new OptionalPreface(transport, this.#service, { mode, allows: proxy_allow_ips }, begin);
+    return new Preface(transport, this.#service, new OptionalPreface({ mode, allows: proxy_allow_ips }, begin));
   }
 
   #begin(transport: PlainTransport, address: SiteAddress, client: ConnectionClient): TransportHandler {
