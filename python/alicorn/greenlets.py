@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
 import gevent
@@ -11,7 +10,6 @@ from gevent.event import Event
 from gevent.hub import get_hub
 
 from .drop_in_worker import DropIn
-from .link import SIGN_OF_LIFE
 from .threads import SharedLink, ThreadedWorker
 
 
@@ -55,18 +53,8 @@ class GreenletEngine(DropIn, ThreadedWorker):
     def _make_epoll(self) -> _Epoll:
         return _Epoll()
 
-    def loop(self) -> None:
-        while True:
-            self.doubles[self.slot.at_heartbeat] = monotonic()
-            self.wait(SIGN_OF_LIFE)
-            if self.gateway.quitting:
-                return
-            if self.stop_asked and not self.draining:
-                self._drain()
-            if self.draining and self.drained():
-                return
+    def begin_serving(self) -> None:
+        """Nothing runs ahead: a request's greenlet begins with it."""
 
-    def accept(self, link: SharedLink, frame: tuple) -> None:
-        link.queued.add(frame[1])
-        self.accepted += 1
+    def hand_over(self, link: SharedLink, frame: tuple) -> None:
         gevent.spawn(self.serve_one, self.accepted, link, frame)

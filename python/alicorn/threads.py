@@ -118,8 +118,7 @@ class ThreadedWorker(Worker):
         self.finished = 0  # answered or dropped
 
     def loop(self) -> None:
-        for number in range(self.settings.threads):
-            threading.Thread(target=self._serve, args=(number,), name=f"alicorn-{number}", daemon=True).start()
+        self.begin_serving()
         while True:
             self.doubles[self.slot.at_heartbeat] = monotonic()
             self.wait(SIGN_OF_LIFE)
@@ -130,9 +129,18 @@ class ThreadedWorker(Worker):
             if self.draining and self.drained():
                 return
 
+    def begin_serving(self) -> None:
+        """Starts what takes requests beside this loop."""
+        for number in range(self.settings.threads):
+            threading.Thread(target=self._serve, args=(number,), name=f"alicorn-{number}", daemon=True).start()
+
     def accept(self, link: SharedLink, frame: tuple) -> None:
         link.queued.add(frame[1])
         self.accepted += 1
+        self.hand_over(link, frame)
+
+    def hand_over(self, link: SharedLink, frame: tuple) -> None:
+        """Gives a request to whatever serves it, without waiting."""
         self.jobs.put((link, frame))
 
     def drop(self, link: SharedLink, ident: int) -> bool:
