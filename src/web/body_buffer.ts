@@ -1,7 +1,7 @@
 /** Collects a request's body for a handler: in memory while small, then in a temporary file; or hands it on as it comes. */
 import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { unnamedFile } from "../app/spool.ts";
+import { unnamedFile } from "../base/overflow_file.ts";
 import { HttpFailure, type Sink, type Source } from "../http/message.ts";
 import { sourceOf } from "./body_change.ts";
 import type { ClientLimits } from "./limits.ts";
