@@ -23,11 +23,8 @@ export function refuseWith(replier: Replier, exchange: Exchange, status: number)
 function attempt(replier: Replier, exchange: Exchange, first: (exchange: Exchange) => Answer): void {
   try {
     const found = first(exchange);
-    if (!(found instanceof Promise)) return goOn(replier, exchange, found);
-    found.then(
-      (later) => attempt(replier, exchange, () => later),
-      (error) => replier.onFailure(exchange, error),
-    );
+    if (found instanceof Promise) whenKnown(replier, exchange, found, goOn);
+    else goOn(replier, exchange, found);
   } catch (error) {
     replier.onFailure(exchange, error);
   }
@@ -35,11 +32,22 @@ function attempt(replier: Replier, exchange: Exchange, first: (exchange: Exchang
 
 function goOn(replier: Replier, exchange: Exchange, found: Reply | Jump | undefined): void {
   const reply = settle(exchange, found);
-  if (!(reply instanceof Promise)) return replier.onReply(exchange, reply);
-  reply.then(
-    (later) => {
+  if (reply instanceof Promise) whenKnown(replier, exchange, reply, send);
+  else replier.onReply(exchange, reply);
+}
+
+const send = (replier: Replier, exchange: Exchange, reply: Reply): void => replier.onReply(exchange, reply);
+
+function whenKnown<T>(
+  replier: Replier,
+  exchange: Exchange,
+  wanted: Promise<T>,
+  next: (replier: Replier, exchange: Exchange, found: T) => void,
+): void {
+  wanted.then(
+    (found) => {
       try {
-        replier.onReply(exchange, later);
+        next(replier, exchange, found);
       } catch (error) {
         replier.onFailure(exchange, error);
       }
