@@ -19,6 +19,17 @@ const serves = async (port: number, word: string): Promise<boolean> =>
       () => false,
     );
 
+/** A process that no handle of ours ends: it is told to when the test is over, however that ends. */
+const stray = (pid: number): Disposable => ({
+  [Symbol.dispose]() {
+    try {
+      process.kill(pid, "SIGTERM");
+    } catch {
+      // It has ended by itself, as it should.
+    }
+  },
+});
+
 test("HUP: new code, new settings; a keep-alive client loses nothing", async () => {
   using directory = place({ "gunicorn.conf.py": "keepalive = 30\n" });
   await using server = await start(directory, ["app:app"]);
@@ -149,6 +160,7 @@ test("a daemon: the command returns when it serves; WINCH lets the workers leave
     "app:app",
   ]);
   expect(code).toBe(0);
+  using _daemon = stray(pidIn(directory, "d.pid"));
   expect(await serves(port, "hello")).toBe(true);
   const log = (): string => readFileSync(join(directory.path, "e.log"), "utf8");
   process.kill(pidIn(directory, "d.pid"), "SIGWINCH");
@@ -171,6 +183,7 @@ test("USR2: a second master with pid file .2 beside the first; when that leaves,
   server.signal("SIGUSR2");
   await until(() => existsSync(join(directory.path, "my.pid.2")), "my.pid.2");
   const second = pidIn(directory, "my.pid.2");
+  using _second = stray(second);
   expect(pidIn(directory, "my.pid")).toBe(server.pid);
   await until(() => existsSync(join(directory.path, "pre_exec")), "pre_exec");
   await until(() => serves(port, "upgraded"), "the second one serves");
