@@ -14,10 +14,12 @@ export function echoUpstream(): Promise<{ readonly port: number; close(): void }
       const asked = wholeRequest(heard);
       if (asked === undefined) return;
       heard = "";
-      const answer = special(asked.target) ?? echo(asked);
-      if (answer === "") socket.resetAndDestroy();
-      else
-        socket.end(Buffer.from(asked.method === "HEAD" ? answer.replace(/\r\n\r\n.*/s, "\r\n\r\n") : answer, "latin1"));
+      const path = lastSegment(asked.target);
+      const answer = specials[path] ?? echo(asked);
+      if (answer === "") return socket.resetAndDestroy();
+      socket.write(asked.method === "HEAD" ? answer.replace(/\r\n\r\n.*/s, "\r\n\r\n") : answer, "latin1");
+      // A connection that is to be kept stays open: to close it would race with its next request.
+      if (endedByClose.has(path)) socket.end();
     });
   });
   return new Promise((resolve) =>
@@ -102,7 +104,9 @@ const specials: Readonly<Record<string, string>> = {
   "/reset": "",
 };
 
-function special(target: string): string | undefined {
-  const path = target.replace(/\?.*/, "").replace(/^.*\/(?=[^/])/, "/");
-  return specials[path];
+/** Nginx before 1.29 takes early hints for the answer, whose end is the connection's. */
+const endedByClose: ReadonlySet<string> = new Set(["/until-closed", "/http10", "/garbage", "/short", "/early"]);
+
+function lastSegment(target: string): string {
+  return target.replace(/\?.*/, "").replace(/^.*\/(?=[^/])/, "/");
 }

@@ -259,8 +259,7 @@ test("preload: the application is loaded once, and HUP loads it anew all the sam
   expect(server.output.match(/loaded by/g)?.length).toBe(1);
   directory.write("app.py", says("again"));
   server.signal("SIGHUP");
-  await server.logged(/The new workers serve/);
-  expect(await text(server, "/")).toBe("again");
+  await until(async () => (await text(server, "/")) === "again", "the new code answers");
 });
 
 test("max_requests: a worker is replaced, and no request is lost", async () => {
