@@ -1,6 +1,6 @@
 /** One request on its way through the app side: from the dispatcher over a link to a Python worker, and back as a Reply. */
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { reasons } from "../http/h1/write.ts";
+import { reasons } from "../http/h1/reasons.ts";
 import { Headers } from "../http/headers.ts";
 import { type Body, emptyBody, HttpFailure, type Reply, type RequestHead, type ResponseHead } from "../http/message.ts";
 import type { TextWriter } from "./environ.ts";

@@ -57,7 +57,7 @@ export class CheckedRequest implements RequestHead {
   }
 
   get host(): string {
-    this.#host ??= hostOf(this.authority);
+    this.#host ??= knownHost(this.authority);
     return this.#host;
   }
 
@@ -65,6 +65,19 @@ export class CheckedRequest implements RequestHead {
     const { authority } = this;
     return Number(authority.slice(portAt(authority)));
   }
+}
+
+// The same few authorities come with every request; those that clients make up are bounded.
+const maxHosts = 256;
+const hosts = new Map<string, string>();
+
+function knownHost(authority: string): string {
+  const known = hosts.get(authority);
+  if (known !== undefined) return known;
+  const host = hostOf(authority);
+  if (hosts.size >= maxHosts) hosts.clear();
+  hosts.set(authority, host);
+  return host;
 }
 
 /** The host of a valid authority as it is compared: lower case, without port and trailing dot. */

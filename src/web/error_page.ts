@@ -1,6 +1,6 @@
 /** Pages for replies that have no content of their own. They tell the status and nothing about us: no version, no path, no cause. */
 
-import { reasons } from "../http/h1/write.ts";
+import { reasons } from "../http/h1/reasons.ts";
 import { Headers } from "../http/headers.ts";
 import { type Body, emptyBody, ownHeaders, type Reply } from "../http/message.ts";
 import type { Exchange } from "./exchange.ts";

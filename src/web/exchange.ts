@@ -2,6 +2,7 @@
 import type { ErrorLevel } from "../base/error_log.ts";
 import type { Headers } from "../http/headers.ts";
 import type { Ends, Reply, RequestHead, ResponseHead } from "../http/message.ts";
+import { Notes } from "./notes.ts";
 import type { Location, Server } from "./pipeline.ts";
 import type { RequestBody } from "./request_body.ts";
 import type { SecureSession } from "./tls/session.ts";
@@ -127,7 +128,7 @@ export class Exchange {
   /** The application's worker that has answered, for the log (`%(p)s`). */
   answeredBy: { readonly pid: number } | undefined = undefined;
   /** What modules remember about a request, by a key of their own. */
-  notes: Map<symbol, unknown> | undefined = undefined;
+  notes: Notes | undefined = undefined;
 
   constructor(origin: Origin, uri: string, args: string) {
     const { request, client, body, server, startedAt, parent } = origin;
@@ -170,7 +171,7 @@ export class Exchange {
   }
 
   setNote(key: symbol, value: unknown): void {
-    this.notes ??= new Map();
+    this.notes ??= new Notes();
     this.notes.set(key, value);
   }
 

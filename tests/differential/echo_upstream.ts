@@ -16,7 +16,10 @@ export function echoUpstream(): Promise<{ readonly port: number; close(): void }
       heard = "";
       const path = lastSegment(asked.target);
       const answer = specials[path] ?? echo(asked);
-      if (answer === "") return socket.resetAndDestroy();
+      if (answer === "") {
+        socket.resetAndDestroy();
+        return;
+      }
       socket.write(asked.method === "HEAD" ? answer.replace(/\r\n\r\n.*/s, "\r\n\r\n") : answer, "latin1");
       // A connection that is to be kept stays open: to close it would race with its next request.
       if (endedByClose.has(path)) socket.end();

@@ -34,7 +34,7 @@ const missing = (what: string) => (): never => {
 };
 
 /** What a process would offer to a site that has no applications, no shared memory and no log files. */
-const runtime: Omit<Runtime, "counters" | "timers"> = {
+export const runtime: Omit<Runtime, "counters" | "timers"> = {
   webWorker: 0,
   log: { wants: () => false, log() {} },
   formatError: (_, message) => message,

@@ -20,6 +20,9 @@ const space = 0x20;
 const more = -1;
 const refused = -2;
 
+/** Where values begin and end, until their text is made: one string for all of them, cut without copying. */
+const spans = new Int32Array(256);
+
 // A line of the log has room for about this much of an upstream's text.
 const shown = 1748;
 
@@ -49,6 +52,8 @@ export class ResponseHeadReader {
   #used = 0;
   #hasLine = false;
   #ends = false;
+  /** Values found since the text was last made. */
+  #pending = 0;
 
   /** `limit`: most bytes of the whole head. */
   constructor(limit: number, without: WithoutLine) {
@@ -70,16 +75,19 @@ export class ResponseHeadReader {
       const next = this.#hasLine ? this.#readLine(bytes, at, bound) : this.#readStatus(bytes, at, bound);
       if (next === more) break;
       if (next === refused) {
+        this.#takeValues(bytes);
         this.position = at;
         return "refused";
       }
       this.#used += next - at;
       at = next;
       if (this.#ends) {
+        this.#takeValues(bytes);
         this.position = at;
         return "done";
       }
     }
+    this.#takeValues(bytes);
     this.position = at;
     if (this.#used + (bound - at) < this.#limit) return "more";
     this.#refuse("RFC 9110 5.4", "upstream sent too big header");
@@ -129,7 +137,11 @@ export class ResponseHeadReader {
     const ended = bytes[i] === lf ? i + 1 : bytes[i] === cr && i + 1 < to && bytes[i + 1] === lf ? i + 2 : 0;
     if (ended === 0) return this.#readOdd(bytes, at, nameEnd, to);
     while (i > start && isBlank(bytes[i - 1]!)) i--;
-    this.#take(nameAt(bytes, at, nameEnd, hash), bytes.latin1Slice(start, i));
+    this.#take(nameAt(bytes, at, nameEnd, hash));
+    if (this.#pending * 2 === spans.length) this.#takeValues(bytes);
+    spans[2 * this.#pending] = start;
+    spans[2 * this.#pending + 1] = i;
+    this.#pending++;
     return ended;
   }
 
@@ -164,6 +176,7 @@ export class ResponseHeadReader {
     if (bytes[i] !== lf) return this.#refuseLine(bytes, at, lineEnd);
     let valueAt = lineEnd;
     while (valueAt > start && isBlank(bytes[valueAt - 1]!)) valueAt--;
+    this.#takeValues(bytes);
     this.#takeOdd(bytes.latin1Slice(at, end), bytes.latin1Slice(start, valueAt));
     return i + 1;
   }
@@ -172,18 +185,30 @@ export class ResponseHeadReader {
   #takeOdd(name: string, value: string): void {
     if (isTokenText(name) && isValueText(value)) {
       const bytes = Buffer.from(name, "latin1");
-      this.#take(nameAt(bytes, 0, bytes.length, bytes.reduce(hashStep, 0)), value);
+      this.#take(nameAt(bytes, 0, bytes.length, bytes.reduce(hashStep, 0)));
+      this.headers.values.push(value);
       return;
     }
     this.ignoredLines ??= [];
     this.ignoredLines.push(`${name}: ${value}`.slice(0, shown));
   }
 
-  #take({ name, role }: KnownName, value: string): void {
+  /** Its value follows. */
+  #take({ name, role }: KnownName): void {
     if (role === "framing") this.hasFraming = true;
     else if (role === "connection") this.hasConnection = true;
     this.headers.names.push(name);
-    this.headers.values.push(value);
+  }
+
+  /** Makes the values found since last time. */
+  #takeValues(bytes: Buffer): void {
+    const count = this.#pending;
+    if (count === 0) return;
+    const { values } = this.headers;
+    const from = spans[0]!;
+    const text = bytes.latin1Slice(from, spans[2 * count - 1]!);
+    for (let i = 0; i < count; i++) values.push(text.slice(spans[2 * i]! - from, spans[2 * i + 1]! - from));
+    this.#pending = 0;
   }
 
   /** The line as far as it was understood, and the byte that was not. */

@@ -15,7 +15,7 @@ export function clonedFor(exchange: Exchange): Exchange {
   clone.captures = exchange.captures;
   clone.internal = exchange.internal;
   clone.rewrittenInPlace = exchange.rewrittenInPlace;
-  clone.notes = exchange.notes === undefined ? undefined : new Map(exchange.notes);
+  clone.notes = exchange.notes?.copy();
   return clone;
 }
 

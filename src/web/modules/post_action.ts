@@ -27,7 +27,7 @@ function afterwards(answered: Exchange): Exchange {
   exchange.captures = answered.captures;
   exchange.internal = true;
   exchange.values = answered.values === undefined ? undefined : [...answered.values];
-  exchange.notes = answered.notes === undefined ? undefined : new Map(answered.notes);
+  exchange.notes = answered.notes?.copy();
   exchange.reply = answered.reply;
   exchange.sentTrailers = answered.sentTrailers;
   exchange.bodyBytesSent = answered.bodyBytesSent;

@@ -53,15 +53,11 @@ const singles = new Set([
 /** Takes the second ones away; `tell` gets a line for the log about each. */
 export function dropDuplicates(headers: Headers, tell: (message: string) => void): void {
   const { names, values } = headers;
-  const seen = new Map<string, number>();
-  for (let i = 0; i < names.length; i++) {
+  for (let i = 1; i < names.length; i++) {
     const { lower, raw } = names[i]!;
-    if (!singles.has(lower)) continue;
-    const first = seen.get(lower);
-    if (first === undefined) {
-      seen.set(lower, i);
-      continue;
-    }
+    let first = 0;
+    while (names[first]!.lower !== lower) first++;
+    if (first === i || !singles.has(lower)) continue;
     const before = `${names[first]!.raw}: ${values[first]}`;
     tell(`upstream sent duplicate header line: "${raw}: ${values[i]}", previous value: "${before}", ignored`);
     names.splice(i, 1);

@@ -1,0 +1,123 @@
+/**
+ * What a request costs from the socket's bytes to the socket's bytes, without the kernel, in nanoseconds:
+ * `bun bench/micro/request.ts`. Best of several runs, so read it as a floor.
+ */
+import { Timers } from "../../src/base/timers.ts";
+import { H1Server } from "../../src/http/h1/server.ts";
+import { StreamTransport, streamEvents } from "../../src/net/stream.ts";
+import { Site } from "../../src/web/site.ts";
+import { ConnectionClient } from "../../src/worker/client.ts";
+import { Connection } from "../../src/worker/connection.ts";
+import type { Service } from "../../src/worker/service.ts";
+import { built, runtime } from "../../tests/support/configuration.ts";
+import { countersOf } from "../../tests/support/counters.ts";
+
+/** Connections whose requests are read in one turn of the loop. */
+const connections = 32;
+
+const usual = `GET /shop/items?page=3 HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: wrk/4.1.0\r\nAccept: */*\r\n\r\n`;
+const answer = Buffer.from(
+  "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Tue, 24 Nov 2026 18:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nConnection: keep-alive\r\n\r\nHello, World!",
+);
+
+/** The upstream's ends of the connections, with requests that wait for their answer. */
+const asked: { answer(): void }[] = [];
+
+/** A socket of the runtime, as far as a transport knows one. */
+class FakeSocket {
+  data: unknown;
+  readonly localAddress = "127.0.0.1";
+  readonly remoteAddress = "127.0.0.1";
+  readonly remotePort = 40000;
+  written = 0;
+  write(bytes: Uint8Array, _from = 0, length = bytes.length): number {
+    this.written += length;
+    return length;
+  }
+  pause(): void {}
+  resume(): void {}
+  terminate(): void {}
+  close(): void {}
+}
+
+class Upstream extends FakeSocket {
+  override write(bytes: Uint8Array, from = 0, length = bytes.length): number {
+    asked.push(this);
+    return super.write(bytes, from, length);
+  }
+  answer(): void {
+    streamEvents.data?.(this as never, Buffer.from(answer));
+  }
+}
+
+function fakeConnections(): void {
+  const connect = ({ socket }: { readonly socket: { open(socket: unknown): void } }): Promise<unknown> => {
+    const upstream = new Upstream();
+    socket.open(upstream);
+    setImmediate(() => streamEvents.drain?.(upstream as never));
+    return Promise.resolve(upstream);
+  };
+  Object.assign(Bun, { connect });
+}
+
+/** A turn of the loop: each connection has a request, and the upstreams answer what they were asked. */
+async function turn(clients: readonly StreamTransport[], request: Buffer): Promise<void> {
+  for (const client of clients) client.handler?.onBytes(Buffer.from(request));
+  await undefined;
+  while (asked.length > 0) for (const upstream of asked.splice(0)) upstream.answer();
+  await new Promise(setImmediate);
+}
+
+async function measure(name: string, http: string, text = usual): Promise<void> {
+  const timers = new Timers();
+  const counters = countersOf();
+  const site = new Site(built(`events { } http { access_log off; keepalive_requests 1000000000; ${http} }`), {
+    ...runtime,
+    timers,
+    counters,
+  });
+  const address = site.addresses.get("127.0.0.1:8000");
+  if (address === undefined) throw new Error("nobody listens");
+  const service: Service = {
+    timers,
+    log: runtime.log,
+    counters,
+    lane: 0,
+    maxConnections: 1000,
+    connections: new Set(),
+    draining: false,
+  };
+  const sockets: FakeSocket[] = [];
+  const clients = Array.from({ length: connections }, () => {
+    const socket = new FakeSocket();
+    sockets.push(socket);
+    const transport = new StreamTransport(socket as never);
+    const client = new ConnectionClient(transport, { address: "127.0.0.1", port: "8000" }, 0, undefined);
+    transport.handler = new Connection(transport, new H1Server(address.policyFor(client)), service, address, client);
+    return transport;
+  });
+  const request = Buffer.from(text);
+  const turns = 600;
+  let best = Number.POSITIVE_INFINITY;
+  let cpu = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < 40; run++) {
+    const before = process.cpuUsage();
+    const start = Bun.nanoseconds();
+    for (let i = 0; i < turns; i++) await turn(clients, request);
+    best = Math.min(best, (Bun.nanoseconds() - start) / (turns * connections));
+    const { user, system } = process.cpuUsage(before);
+    cpu = Math.min(cpu, ((user + system) * 1000) / (turns * connections));
+  }
+  if (sockets.some(({ written }) => written < 40 * turns * 100)) throw new Error(`${name}: not all was answered`);
+  console.log(`${name.padEnd(40)} ${best.toFixed(0).padStart(6)} ns, ${cpu.toFixed(0).padStart(6)} ns of CPU`);
+}
+
+fakeConnections();
+const only = process.argv[2] ?? "";
+const cases: Readonly<Record<string, string>> = {
+  return: `server { listen 127.0.0.1:8000; location / { return 200 "Hello, World!"; } }`,
+  proxy: `upstream u { server 127.0.0.1:18000; keepalive 64; } server { listen 127.0.0.1:8000; location / {
+    proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; } }`,
+};
+for (const [name, http] of Object.entries(cases)) if (name.includes(only)) await measure(name, http);
+process.exit(0);
