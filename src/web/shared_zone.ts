@@ -39,7 +39,10 @@ export function sharedZone<F extends Fields>(runtime: Runtime, { name, kind, fie
 let origin: number | undefined;
 
 /** Whole ms of a clock that never steps and that all processes share. */
-export function sharedNow(): number {
+export const sharedNow = (): number => sharedTime(performance.now());
+
+/** The same for a moment of `performance.now`. */
+export function sharedTime(moment: number): number {
   origin ??= monotonicSeconds() * 1000 - performance.now();
-  return Math.floor(origin + performance.now());
+  return Math.floor(origin + moment);
 }

@@ -47,6 +47,8 @@ export class FieldsReader {
   hasFraming = false;
   hasConnection = false;
   hasExpect = false;
+  /** Nothing is wrong with the section as a whole, and no body follows it. */
+  isSound = false;
   /** What a loose head has and others cannot. */
   loose: LooseNotes | undefined = undefined;
   /** What the rest is read by; a host's own policy may replace it. */
@@ -160,6 +162,7 @@ export class FieldsReader {
   /** The same line, as Nginx reads it: what #readLine has found wrong with it is not the last word. */
   #readLoosely(bytes: Buffer, at: number, to: number): number {
     this.error = undefined;
+    this.headers.hasControls = true;
     const { policy } = this;
     const limit = at + Math.min(policy.fieldLimit, policy.fieldsLimit - this.length);
     const line = scanField(bytes, at, Math.min(to, limit));

@@ -15,6 +15,7 @@ import { looseBodyLength, refusedMethod } from "./loose_field.ts";
 import { type LooseLine, readLooseLine } from "./loose_line.ts";
 import { isUsualMethod, methodAt } from "./methods.ts";
 import type { Policy } from "./policy.ts";
+import { type KnownSections, longestSection, sectionsOf } from "./sections.ts";
 import { isAuthority, parseTarget } from "./target.ts";
 
 const cr = 0x0d;
@@ -40,7 +41,9 @@ export class HeadReader {
   persistent = true;
 
   readonly #policy: Policy;
-  readonly #fields: FieldsReader;
+  readonly #sections: KnownSections;
+  /** Of the section that is read, or was known already. */
+  #section: FieldsReader | undefined = undefined;
   #hasLine = false;
   #emptyLines = 0;
   #target = "";
@@ -54,9 +57,15 @@ export class HeadReader {
   #line: string | undefined = undefined;
   #lineLength = 0;
 
-  constructor(policy: Policy) {
+  /** `sections`: what is known of field sections read by this policy. */
+  constructor(policy: Policy, sections = sectionsOf(policy)) {
     this.#policy = policy;
-    this.#fields = new FieldsReader(policy, false);
+    this.#sections = sections;
+  }
+
+  get #fields(): FieldsReader {
+    this.#section ??= new FieldsReader(this.#policy, false);
+    return this.#section;
   }
 
   /** True once a byte of the request itself has been read (empty lines before it don't count). */
@@ -78,15 +87,42 @@ export class HeadReader {
         return "refused";
       }
       this.#hasLine = true;
-      // Nginx's limit is one for the whole head.
-      if (this.#policy.looseHead) this.#fields.length = next - at;
-      else this.#lineLength = next - at;
+      this.#lineLength = next - at;
       at = next;
       if (this.version === 9) {
         this.position = at;
         return "done";
       }
+      const text = this.#loose === undefined ? wholeSection(bytes, at, to) : undefined;
+      if (text !== undefined) return this.#recall(text, bytes, at, to);
+      // Nginx's limit is one for the whole head.
+      if (this.#policy.looseHead) this.#fields.length = this.#lineLength;
     }
+    return this.#readFields(bytes, at, to);
+  }
+
+  /** The section may be one that was read before: `text` is that of `bytes[at, to)`, which ends as one does. */
+  #recall(text: string, bytes: Buffer, at: number, to: number): Progress {
+    const { looseHead, fieldsLimit } = this.#policy;
+    const line = looseHead ? this.#lineLength : 0;
+    const known = text.length + line <= fieldsLimit ? this.#sections.find(text) : undefined;
+    if (known !== undefined) {
+      this.#section = known;
+      this.position = to;
+      return "done";
+    }
+    const fields = this.#fields;
+    fields.length = line;
+    const progress = this.#readFields(bytes, at, to);
+    if (progress === "done" && this.position === to && fields.loose === undefined) {
+      fields.length -= line;
+      fields.headers.shared = true;
+      this.#sections.add(text, fields);
+    }
+    return progress;
+  }
+
+  #readFields(bytes: Buffer, at: number, to: number): Progress {
     const fields = this.#fields;
     const progress = fields.read(bytes, at, to);
     this.position = fields.position;
@@ -214,8 +250,15 @@ export class HeadReader {
     const { method } = this;
     const fields = this.#fields;
     const { policy } = fields;
-    const bodyLength = policy.looseHead ? looseBodyLength(fields, method, this.version) : this.#bodyLength();
+    const bodyLength =
+      fields.isSound && method !== "CONNECT"
+        ? 0
+        : policy.looseHead
+          ? looseBodyLength(fields, method, this.version)
+          : this.#bodyLength();
     if (typeof bodyLength !== "number") return bodyLength;
+    // What was asked of these fields once need not be asked again, whatever the line before them says.
+    fields.isSound = fields.host >= 0 && !fields.hasFraming;
     const request = new CheckedRequest(method, this.#target, this.version, fields.headers);
     const error = this.#aim(request);
     if (error !== undefined) return error;
@@ -346,6 +389,14 @@ const versionPattern = [0x48, 0x54, 0x54, 0x50, 0x2f, zero, 0x2e, zero, cr, lf];
 
 const isFragmentByte = (byte: number, mask: number): boolean =>
   (classes[byte]! & mask) !== 0 || byte === hash || byte === mark;
+
+/** The text of `bytes[from, to)`, if it may be a section of fields and nothing else. */
+function wholeSection(bytes: Buffer, from: number, to: number): string | undefined {
+  const length = to - from;
+  if (length < 4 || length > longestSection) return undefined;
+  if (bytes[to - 1] !== lf || bytes[to - 2] !== cr || bytes[to - 3] !== lf || bytes[to - 4] !== cr) return undefined;
+  return bytes.latin1Slice(from, to);
+}
 
 /** What stands in the first line, as far as it has come. */
 function lineAt(bytes: Buffer, from: number, to: number): string {

@@ -14,6 +14,7 @@ import { type ResponseFraming, responseFraming } from "./framing.ts";
 import { HeadReader } from "./head.ts";
 import { Kept } from "./kept.ts";
 import { type Policy, strictPolicy } from "./policy.ts";
+import { type KnownSections, sectionsOf } from "./sections.ts";
 import { contentLength, writeHead, writeOwnFields, writeUpgrade } from "./write.ts";
 
 /**
@@ -29,6 +30,7 @@ const noEvents: readonly EngineEvent[] = [];
 
 export class H1Server implements ServerEngine {
   readonly #policy: Policy;
+  readonly #sections: KnownSections;
   readonly #server: string;
   readonly #out = new BodyWriter();
   #reading: Reading = "head";
@@ -48,6 +50,7 @@ export class H1Server implements ServerEngine {
   /** `server`: the Server field of responses that name no other; "": none. */
   constructor(policy: Policy = strictPolicy, server = "alicorn") {
     this.#policy = policy;
+    this.#sections = sectionsOf(policy);
     this.#server = server;
   }
 
@@ -126,7 +129,7 @@ export class H1Server implements ServerEngine {
     let at = from;
     while (at < to) {
       if (this.#reading === "head") {
-        this.#head ??= new HeadReader(this.#policy);
+        this.#head ??= new HeadReader(this.#policy, this.#sections);
         const head = this.#head;
         const progress = head.read(bytes, at, to);
         at = head.position;

@@ -2,6 +2,12 @@
 import type { FieldName, Headers } from "../headers.ts";
 import { isTokenText, isValueText } from "./classes.ts";
 
+/** Fields of a request that another one passes on: all but those with hidden names, which are lower-case. */
+export interface PassedFields {
+  readonly headers: Headers;
+  readonly hidden: ReadonlySet<string>;
+}
+
 /** A request for an upstream. */
 export interface ClientRequestHead {
   readonly method: string;
@@ -13,6 +19,8 @@ export interface ClientRequestHead {
    * decides about them.
    */
   readonly headers: Headers;
+  /** Behind them: those of a client's list that are passed on. */
+  readonly passed?: PassedFields | undefined;
   /** Bytes of body that follow, named by a Content-Length; -1: chunked (1.1 only); undefined: no body and no field. */
   readonly bodyLength: number | undefined;
 }
@@ -36,25 +44,41 @@ function prefixOf(name: FieldName): string {
  * Request line, fields and empty line. Throws where a method, target or field cannot be sent: a value with CR, LF or NUL
  * would write fields, or a whole second request, for somebody else. Variables in a configuration can lead to that.
  */
-export function writeRequestHead({ method, target, version, headers, bodyLength }: ClientRequestHead): string {
+export function writeRequestHead({ method, target, version, headers, passed, bodyLength }: ClientRequestHead): string {
   if (!isTokenText(method)) throw new Error(`invalid method of a request: ${JSON.stringify(method.slice(0, 80))}`);
   if (target === "" || !isValueText(target) || target.includes("\t")) {
     throw new Error(`invalid target of a request: ${JSON.stringify(target.slice(0, 80))}`);
   }
-  let text = `${method} ${target} HTTP/1.${version - 10}\r\n`;
-  const { names, values } = headers;
-  for (let i = 0; i < names.length; i++) {
-    const prefix = prefixOf(names[i]!);
-    if (prefix === "") continue;
-    const value = values[i]!;
-    if (!isValueText(value)) {
-      throw new Error(`invalid character in "${names[i]!.raw}" of a request: ${JSON.stringify(value.slice(0, 80))}`);
-    }
-    text += `${prefix}${value}\r\n`;
-  }
+  let text = `${method} ${target}${version === 11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n"}`;
+  text += writeFields(headers, noNames);
+  if (passed !== undefined) text += writePassed(passed);
   if (bodyLength === undefined) return `${text}\r\n`;
   if (bodyLength >= 0) return `${text}Content-Length: ${bodyLength}\r\n\r\n`;
   // RFC 9112 6.1: whoever has no 1.1 server in front of it collects the body first.
   if (version === 10) throw new Error("a chunked body in an HTTP/1.0 request");
   return `${text}Transfer-Encoding: chunked\r\n\r\n`;
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
+/** The same text for all requests with the same list of fields, as long as nobody else wants another. */
+function writePassed({ headers, hidden }: PassedFields): string {
+  if (!headers.shared) return writeFields(headers, hidden);
+  if (headers.made?.by !== hidden) headers.made = { by: hidden, what: writeFields(headers, hidden) };
+  return headers.made.what;
+}
+
+function writeFields({ names, values }: Headers, hidden: ReadonlySet<string>): string {
+  let text = "";
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    const prefix = prefixOf(name);
+    if (prefix === "" || hidden.has(name.lower)) continue;
+    const value = values[i]!;
+    if (!isValueText(value)) {
+      throw new Error(`invalid character in "${name.raw}" of a request: ${JSON.stringify(value.slice(0, 80))}`);
+    }
+    text += `${prefix}${value}\r\n`;
+  }
+  return text;
 }

@@ -9,15 +9,13 @@ import type { Conf } from "../directive.ts";
 import type { Exchange } from "../exchange.ts";
 import { type Compiling, defineModule } from "../module.ts";
 import type { Jump } from "../pipeline.ts";
-import { destinationOf, Passing, type Protocol } from "../upstream/passing.ts";
+import { destinationOf, Passing, type Protocol, sentLength } from "../upstream/passing.ts";
 import { type BodyLength, proxiedHead, type RequestPlan } from "../upstream/proxied.ts";
 import { checkProxyPass, type Destination, destinations } from "../upstream/proxy_pass.ts";
 import { proxiedReply, proxyReplyPlan, type ReplyPlan } from "../upstream/proxy_reply.ts";
 import { proxyDirectives } from "../upstream/proxy_rows.ts";
 import type { SecureWay, UpstreamSecurity } from "../upstream/security.ts";
 import { checkUpstreamSecurity, upstreamSecurity } from "../upstream/security_of.ts";
-
-const internalLength = Symbol("proxy body length");
 
 /** Never passed on from the client: the hop's own fields (RFC 9110 7.6.1), and what we write ourselves. */
 const hopFields = [
@@ -84,7 +82,6 @@ class HttpProtocol implements Protocol<Destination> {
   }
 
   head(exchange: Exchange, to: Destination, wanted: Wanted, body: BodyLength): ClientRequestHead {
-    exchange.setNote(internalLength, body);
     const method = wanted.method ?? this.#conf.proxy_method?.value(exchange) ?? exchange.method;
     const plan = wanted.forCache ? this.#cacheRequest : this.#request;
     return proxiedHead(exchange, plan, { method, uri: to.uri, host: to.hostHeader }, body);
@@ -139,13 +136,13 @@ export const proxyModule = defineModule({
     proxy_internal_body_length: {
       summary: "The length of the body that is passed on.",
       get: (exchange) => {
-        const length = exchange.note<BodyLength>(internalLength);
+        const length = sentLength(exchange, "proxy");
         return length !== undefined && length >= 0 ? String(length) : undefined;
       },
     },
     proxy_internal_chunked: {
       summary: '"chunked" if the body is passed on so.',
-      get: (exchange) => (exchange.note<BodyLength>(internalLength) === -1 ? "chunked" : undefined),
+      get: (exchange) => (sentLength(exchange, "proxy") === -1 ? "chunked" : undefined),
     },
   },
   prepare(http, setup) {

@@ -1,10 +1,10 @@
 /** From a request to an upstream's response: which peer, over which connection, and whether another one is tried. */
 import type { Timers } from "../../base/timers.ts";
 import type { ClientEngine, ClientHead, NoteLevel, ReceivedHead } from "../../http/client_engine.ts";
-import type { Body, Tunnel } from "../../http/message.ts";
+import { type Body, emptyBody, type Tunnel } from "../../http/message.ts";
 import type { ConnectOptions, PeerAddress } from "../../net/connect.ts";
 import type { Exchange } from "../exchange.ts";
-import { sharedNow } from "../shared_zone.ts";
+import { sharedNow, sharedTime } from "../shared_zone.ts";
 import { UpstreamConnection } from "./connection.ts";
 import {
   type Dialer,
@@ -17,7 +17,7 @@ import { failureText, type Phase, type UpstreamFailure } from "./failure.ts";
 import { dropDuplicates } from "./hints.ts";
 import type { Ending, Peer, Peers, Selection } from "./peers.ts";
 import type { ConnectionPool, KeepLimits } from "./pool.ts";
-import { addState, setReceivedHeaders, type UpstreamState } from "./state.ts";
+import { addState, setReceived, type UpstreamState } from "./state.ts";
 import type { Sticky } from "./sticky.ts";
 
 /** What is worth another try: the words of proxy_next_upstream. */
@@ -62,6 +62,7 @@ export interface KeptConnections {
   readonly local: boolean;
 }
 
+/** What is asked of an upstream, whichever peer it will be. */
 export interface AttemptOptions {
   readonly target: UpstreamTarget;
   readonly next: NextPolicy;
@@ -84,7 +85,7 @@ export interface AttemptOptions {
   onInterim(head: ReceivedHead): void;
 }
 
-type Outcome = UpstreamAnswer | NoAnswer;
+export type Outcome = UpstreamAnswer | NoAnswer;
 
 /** No peer has answered. */
 export interface NoAnswer {
@@ -95,12 +96,12 @@ export interface NoAnswer {
 
 export interface UpstreamAnswer {
   readonly head: ReceivedHead;
-  readonly body: Body;
+  body: Body;
   /** Of a connection that has left HTTP. */
   readonly tunnel: Tunnel | undefined;
   readonly state: UpstreamState;
   /** It is passed on as it comes (`proxy_buffering off`). */
-  readonly isUnbuffered?: boolean;
+  isUnbuffered: boolean;
   /** undefined for a tunnel. */
   readonly received: ReceivedResponse | undefined;
 }
@@ -108,29 +109,27 @@ export interface UpstreamAnswer {
 /** RFC 9110 9.2.2, with Nginx's list: those that a second try could do twice. */
 const nonIdempotent = new Set(["POST", "LOCK", "PATCH"]);
 
-/** Asks until there is a response that stays, or nobody is left: then the status of the error. */
-export function attempt(exchange: Exchange, options: AttemptOptions): Promise<Outcome> {
-  const { peers, ready } = options.target;
-  if (ready !== undefined && peers.tries === 0) return ready.then(() => begun(exchange, options));
-  return begun(exchange, options);
+/**
+ * Asks until there is a response that stays, or nobody is left: then the status of the error. `done` is called once, and must
+ * not throw.
+ */
+export function attempt(exchange: Exchange, options: AttemptOptions, done: (outcome: Outcome) => void): void {
+  new Attempts(exchange, options, done).next();
 }
-
-const begun = (exchange: Exchange, options: AttemptOptions): Promise<Outcome> =>
-  new Promise((resolve) => new Attempts(exchange, options, resolve).next());
 
 class Attempts {
   readonly #exchange: Exchange;
   readonly #options: AttemptOptions;
-  readonly #resolve: (outcome: Outcome) => void;
+  readonly #done: (outcome: Outcome) => void;
   readonly #selection: Selection;
   readonly #startedAt = performance.now();
   #left: number;
   #isFirst = true;
 
-  constructor(exchange: Exchange, options: AttemptOptions, resolve: (outcome: Outcome) => void) {
+  constructor(exchange: Exchange, options: AttemptOptions, done: (outcome: Outcome) => void) {
     this.#exchange = exchange;
     this.#options = options;
-    this.#resolve = resolve;
+    this.#done = done;
     const { peers, sticky } = options.target;
     this.#selection = peers.begin(exchange, sticky?.find(exchange));
     this.#left = options.next.tries > 0 ? Math.min(options.next.tries, peers.tries) : peers.tries;
@@ -138,9 +137,10 @@ class Attempts {
 
   next(): void {
     const { target } = this.#options;
-    const peer = target.peers.choose(this.#selection, sharedNow());
+    const now = this.#isFirst ? this.#startedAt : performance.now();
+    const peer = target.peers.choose(this.#selection, sharedTime(now));
     if (peer === undefined) {
-      const state = addState(this.#exchange, target.name, this.#isFirst);
+      const state = addState(this.#exchange, target.name, this.#isFirst, now);
       state.status = 502;
       state.responseMs = 0;
       this.#log("error", "no live upstreams while connecting to upstream", target.name);
@@ -148,15 +148,15 @@ class Attempts {
     }
     this.#left--;
     target.sticky?.chosen(this.#exchange, peer.sid);
-    const state = addState(this.#exchange, peer.name, this.#isFirst);
+    const state = addState(this.#exchange, peer.name, this.#isFirst, now);
     this.#isFirst = false;
-    new Try(this.#exchange, this.#options, { peer, state }, this).begin();
+    new Try(this, this.#exchange, this.#options, peer, state).begin();
   }
 
   /** The response is the one that the client gets. */
   respond(answer: UpstreamAnswer): void {
     this.#exchange.onGone = undefined;
-    this.#resolve(answer);
+    this.#done(answer);
   }
 
   /** May another peer be asked because of this status? */
@@ -169,7 +169,8 @@ class Attempts {
   failed(peer: Peer, { kind, requestSent }: UpstreamFailure, again: boolean): void {
     if (again) {
       this.#left++;
-      this.#selection.tried.delete(peer);
+      const { tried } = this.#selection;
+      tried.splice(tried.indexOf(peer), 1);
     }
     const reason = kind === "timeout" ? "timeout" : kind === "invalid" ? "invalid_header" : "error";
     if (this.#left > 0 && this.#mayGoOn(reason, requestSent)) this.next();
@@ -191,7 +192,7 @@ class Attempts {
   /** No peer has answered. */
   #end(status: number, reason: NoAnswer["reason"] = "error"): void {
     this.#exchange.onGone = undefined;
-    this.#resolve({ status, reason });
+    this.#done({ status, reason });
   }
 
   /** The request cannot be sent to anybody. */
@@ -213,25 +214,21 @@ class Try implements UpstreamHandler {
   #released = false;
   #phase: Phase = "head";
 
-  constructor(
-    exchange: Exchange,
-    options: AttemptOptions,
-    { peer, state }: { readonly peer: Peer; readonly state: UpstreamState },
-    owner: Attempts,
-  ) {
+  constructor(owner: Attempts, exchange: Exchange, options: AttemptOptions, peer: Peer, state: UpstreamState) {
     this.#exchange = exchange;
     this.#options = options;
     this.#peer = peer;
     this.#state = state;
     this.#owner = owner;
-    this.#key = `${peer.name} ${options.connectionKey}`;
+    this.#key = peer.connectionKey(options.connectionKey);
     this.#connection = options.target.kept?.pool.take(this.#key) ?? this.#fresh();
     if (this.#connection.reusable) state.connectMs = 0;
   }
 
   #fresh(): UpstreamConnection {
-    const { timers, connect, engine, dial = plainDialer } = this.#options;
-    return new UpstreamConnection(dial(this.#peer.conf.address, connect), timers, engine());
+    const options = this.#options;
+    const { timers, connect, dial = plainDialer } = options;
+    return new UpstreamConnection(dial(this.#peer.conf.address, connect), timers, options.engine());
   }
 
   begin(): void {
@@ -273,22 +270,29 @@ class Try implements UpstreamHandler {
       return;
     }
     if (body.kind === "bytes") this.#state.length = body.bytes.length;
-    this.#headed(head);
-    this.#owner.respond({ head, body, tunnel: undefined, state: this.#state, received });
+    this.#headed(received);
+    this.#owner.respond({ head, body, tunnel: undefined, state: this.#state, isUnbuffered: false, received });
   }
 
   onUpgrade(head: ReceivedHead, tunnel: Tunnel): void {
     this.#state.headerMs = this.#since();
     this.#state.status = head.status;
-    this.#headed(head);
-    this.#owner.respond({ head, body: { kind: "empty" }, tunnel, state: this.#state, received: undefined });
+    this.#headed({ head, trailers: undefined });
+    this.#owner.respond({
+      head,
+      body: emptyBody,
+      tunnel,
+      state: this.#state,
+      isUnbuffered: false,
+      received: undefined,
+    });
   }
 
-  #headed({ headers }: ReceivedHead): void {
-    dropDuplicates(headers, (message) => this.#log("warn", failureText(message, "head")));
+  #headed(received: Pick<ReceivedResponse, "head" | "trailers">): void {
+    dropDuplicates(received.head.headers, (message) => this.#log("warn", failureText(message, "head")));
     const { peers, sticky } = this.#options.target;
-    setReceivedHeaders(this.#exchange, headers);
-    peers.headed(this.#peer, this.#state.headerMs ?? 0, sharedNow());
+    setReceived(this.#exchange, received);
+    if (peers.timesHeads) peers.headed(this.#peer, this.#state.headerMs ?? 0, sharedNow());
     sticky?.answered(this.#exchange, this.#peer.sid, "header");
   }
 
@@ -333,7 +337,8 @@ class Try implements UpstreamHandler {
     this.#state.sent = this.#connection.bytesSent;
     const { peers, sticky } = this.#options.target;
     const { headerMs } = this.#state;
-    if (peers.release(this.#peer, ending, sharedNow(), { headerMs, responseMs }))
+    const now = sharedTime(this.#state.startedAt + responseMs);
+    if (peers.release(this.#peer, ending, now, { headerMs, responseMs }))
       this.#log("warn", failureText("upstream server temporarily disabled", this.#phase));
     if (ending === "ok") sticky?.answered(this.#exchange, this.#peer.sid, "end");
   }

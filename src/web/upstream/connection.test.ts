@@ -10,7 +10,6 @@ import {
   pass,
   Recorder,
   readAll,
-  timers,
   UpstreamServer,
 } from "../../../tests/support/upstream.ts";
 import { Headers } from "../../http/headers.ts";
@@ -34,7 +33,7 @@ test("a response that comes in one piece is given in one piece", async () => {
 
 test("a connection is used again and again, and costs no descriptor", async () => {
   upstream.serve = answering(hello);
-  const pool = new ConnectionPool<UpstreamConnection>(timers);
+  const pool = new ConnectionPool<UpstreamConnection>();
   const limits = { maxIdle: 4, timeoutMs: 60_000, timeMs: 3_600_000, requests: 100 };
   let connects = 0;
   let before = 0;

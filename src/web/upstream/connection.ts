@@ -35,7 +35,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   connectedAt = 0;
   /** Bytes of the last request's exchange. */
   bytesReceived = 0;
-  /** Called when it is closed by the other side while it is idle: it is of no more use. */
+  /** Called when it is closed while it is idle, by the other side or after its time to `rest`: it is of no more use. */
   whenLost: (() => void) | undefined;
   deadline = 0;
   tick = -1;
@@ -115,6 +115,11 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   onConnectError(failure: ConnectFailure): void {
     this.#connecting = undefined;
     this.#fail("connect", connectText(failure, this.#dialer.address, this.#dialer.bind));
+  }
+
+  /** It waits for the next request, and closes itself after so many ms; 0: it does not. */
+  rest(timeoutMs: number): void {
+    this.#timers.set(this, timeoutMs);
   }
 
   /** Gives it up, whatever it is doing: nothing more is called on its handler. Its readers and sources hear of it. */
@@ -357,6 +362,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     // Slow is not stuck: bytes have left since the last look.
     if (unsent > 0 && unsent < this.#unsentBefore) this.#arm();
     else if (this.#state === "busy") this.#fail("timeout", timeoutText(this.#phase));
+    else if (this.#state === "idle") this.#lost();
   }
 
   #fail(kind: FailureKind, detail: string): void {

@@ -163,6 +163,18 @@ test("an idle connection that the upstream closes is lost", async () => {
   expect(() => connection.request(get(), new Recorder())).toThrow("not idle");
 });
 
+test("an idle connection closes itself when its time to rest is over", async () => {
+  upstream.serve = answering(hello);
+  const { connection } = await ask(upstream.connect());
+  let lost = 0;
+  connection.whenLost = () => lost++;
+  connection.rest(60_000);
+  pass(59_000);
+  expect([lost, connection.reusable]).toEqual([0, true]);
+  pass(2000);
+  expect([lost, connection.reusable]).toEqual([1, false]);
+});
+
 test("an idle connection on which the upstream speaks is lost", async () => {
   upstream.serve = answering(hello);
   const { connection } = await ask(upstream.connect());

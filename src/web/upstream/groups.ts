@@ -174,8 +174,7 @@ export function targetOf(block: Block, name: string, runtime: Runtime): Upstream
     peers: peers.peers,
     ready: peers.ready,
     sticky: conf.sticky === undefined ? undefined : new Sticky(conf.sticky, runtime),
-    kept:
-      connections === 0 ? undefined : { pool: new ConnectionPool<UpstreamConnection>(runtime.timers), limits, local },
+    kept: connections === 0 ? undefined : { pool: new ConnectionPool<UpstreamConnection>(), limits, local },
   };
   targets.set(block, made);
   return made;

@@ -1,10 +1,8 @@
 /** Requests are passed to an upstream, whatever its protocol: bodies, tries, buffering, the cache, the copy of `store`. */
-import { formatAddress } from "../../base/address.ts";
 import { parseSize } from "../../config/values.ts";
 import type { ClientEngine, ClientHead } from "../../http/client_engine.ts";
 import type { Headers } from "../../http/headers.ts";
 import { type Body, ownHeaders, type Reply, type Source } from "../../http/message.ts";
-import type { ConnectOptions } from "../../net/connect.ts";
 import { sourceOf } from "../body_change.ts";
 import { Cached } from "../cache/cached.ts";
 import type { Origin, OriginFailure, OriginHead, Wanted } from "../cache/origin.ts";
@@ -20,19 +18,16 @@ import { dropBody } from "../reply.ts";
 import type { BufferedBody } from "../request_body.ts";
 import type { Template } from "../template.ts";
 import { CertificateError } from "../tls/certificates.ts";
-import { type AttemptOptions, attempt, type NoAnswer, type UpstreamAnswer, type UpstreamTarget } from "./attempts.ts";
-import { bound } from "./bind.ts";
+import { attempt, type Outcome, type UpstreamAnswer, type UpstreamTarget } from "./attempts.ts";
 import { ReadAhead } from "./buffering.ts";
-import { acceptedHints, passedTrailers } from "./hints.ts";
-import { nextPolicy, type PassingConf, passingConf } from "./passing_rows.ts";
+import { passedTrailers } from "./hints.ts";
+import { PassedRequest, PassingPlan, type Sent } from "./passed_request.ts";
+import { type PassingConf, passingConf } from "./passing_rows.ts";
 import type { BodyLength } from "./proxied.ts";
 import type { SecureWay } from "./security.ts";
 import { counted, finishing, Joined, Paced, Untouched } from "./sources.ts";
-import { setUpstreamTrailers } from "./state.ts";
 import { stickyCookie } from "./sticky.ts";
 import { type StoreOptions, stored } from "./store.ts";
-
-const destinationKey = Symbol("destination");
 
 /** Where a request goes; protocols know more about it. */
 export interface Whither {
@@ -67,17 +62,13 @@ export interface Protocol<D extends Whither> {
   readonly forgetsHeads?: boolean;
 }
 
-/** A request's body as it is sent. */
-interface Sent {
-  readonly length: BodyLength;
-  readonly content: () => Uint8Array | Source | undefined;
-  readonly isUnbuffered: boolean;
-}
-
 /** What a request is sent with; its cache asks when it is its turn. */
 interface Prepared<D> {
+  /** Of the protocol. */
+  readonly name: string;
   readonly to: D;
-  readonly sent: Sent;
+  /** undefined: its body has not come yet. */
+  sent: Sent | undefined;
 }
 
 const preparedKey = Symbol("prepared request");
@@ -90,8 +81,14 @@ function preparedOf<D>(exchange: Exchange): Prepared<D> {
 
 /** Where the exchange's request went, if it went through this protocol. */
 export function destinationOf<D extends Whither>(exchange: Exchange, name: string): D | undefined {
-  const found = exchange.note<{ readonly name: string; readonly to: D }>(destinationKey);
+  const found = exchange.note<Prepared<D>>(preparedKey);
   return found?.name === name ? found.to : undefined;
+}
+
+/** How long the body is that it was sent with, if it was. */
+export function sentLength(exchange: Exchange, name: string): BodyLength {
+  const found = exchange.note<Prepared<Whither>>(preparedKey);
+  return found?.name === name ? found.sent?.length : undefined;
 }
 
 /** "none": what a handshake would need is not there; the log says what. */
@@ -107,11 +104,9 @@ function wayOf<D extends Whither>(exchange: Exchange, protocol: Protocol<D>, to:
 
 /** The content handler of a location. */
 export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
-  /** Tells it from other locations'. */
-  readonly #number = ++lastNumber;
   readonly #protocol: Protocol<D>;
   readonly #conf: PassingConf;
-  readonly #runtime: Runtime;
+  readonly #plan: PassingPlan<D>;
   readonly #cache: Cached<UpstreamAnswer> | undefined;
 
   /** `conf`: of the module whose prefix is the protocol's name. */
@@ -119,7 +114,7 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     const { name } = protocol;
     this.#protocol = protocol;
     this.#conf = passingConf(name, conf);
-    this.#runtime = runtime;
+    this.#plan = new PassingPlan(protocol, this.#conf, runtime.timers);
     const cache = cacheConf(name, conf);
     const stores = storesOf(runtime, cache.cache_path ?? []);
     const options = { conf: cache, ignored: this.#conf.ignore_headers, stores };
@@ -135,7 +130,7 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
 
   #withDestination(exchange: Exchange, to: D | { readonly status: number }): Promise<Reply | Jump> | Reply | Jump {
     if ("status" in to) return errorReply(to.status);
-    exchange.setNote(destinationKey, { name: this.#protocol.name, to });
+    exchange.setNote(preparedKey, { name: this.#protocol.name, to, sent: undefined } satisfies Prepared<D>);
     const { body, main } = exchange;
     const conf = this.#conf;
     if (exchange.parent !== undefined) return this.#ask(exchange, to, main.body?.whole);
@@ -179,65 +174,54 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
   }
 
   #respond(exchange: Exchange, to: D, sent: Sent): Promise<Reply | Jump> | Reply | Jump {
-    exchange.setNote(preparedKey, { to, sent } satisfies Prepared<D>);
+    preparedOf<D>(exchange).sent = sent;
     if (this.#cache !== undefined) {
       const found = this.#cache.handle(exchange);
       return found instanceof Promise ? found.then((made) => withCookie(exchange, to, made)) : found;
     }
-    return this.#attempt(exchange, to, sent, uncached).then((answer) => {
+    return this.#attempt(exchange, uncached, (answer) => {
       const made = "head" in answer ? this.pass(exchange, answer) : errorReply(answer.status);
       return withCookie(exchange, to, made);
     });
   }
 
-  #attempt(exchange: Exchange, to: D, { length, content, isUnbuffered }: Sent, wanted: Wanted) {
-    const conf = this.#conf;
+  /** Asks the upstream, and makes something of what has become of that. */
+  #attempt<R>(exchange: Exchange, wanted: Wanted, make: (outcome: Outcome) => R): Promise<R> {
+    const { to } = preparedOf<D>(exchange);
+    const { peers, ready } = to.target;
+    if (ready !== undefined && peers.tries === 0) return ready.then(() => this.#attemptNow(exchange, wanted, make));
+    return this.#attemptNow(exchange, wanted, make);
+  }
+
+  #attemptNow<R>(exchange: Exchange, wanted: Wanted, make: (outcome: Outcome) => R): Promise<R> {
     const protocol = this.#protocol;
-    const head = protocol.head(exchange, to, wanted, length);
-    const way = wayOf(exchange, protocol, to);
-    if (way === "none") return Promise.resolve<NoAnswer>({ status: 500, reason: "error" });
-    const connect: ConnectOptions = {
-      noDelay: true,
-      keepAlive: conf.socket_keepalive,
-      ...bound(exchange, conf.bind),
-    };
-    const options: AttemptOptions = {
-      target: to.target,
-      next: nextPolicy(conf),
-      timers: this.#runtime.timers,
-      connect,
-      dial: way?.dial,
-      connectionKey: `${this.#connectionKey(to, connect)} ${way?.key ?? ""}`,
-      label: (name) => protocol.label(name, to),
-      engine: () => protocol.engine(),
-      request: () => ({
-        head,
-        body: content(),
-        timeouts: { connect: conf.connect_timeout, send: conf.send_timeout, read: conf.read_timeout },
-        limits: {
-          headLimit: conf.buffer_size,
-          bareResponses: true,
-          mayUpgrade: exchange.request.headers.has("upgrade"),
-        },
-      }),
-      isUnbuffered,
-      ignoresAbort: conf.ignore_client_abort || conf.store !== false || wanted.forCache,
-      onInterim: (interim) => acceptedHints(exchange, interim, this.#protocol.hidden),
-    };
-    return attempt(exchange, options).then((answer) => ("head" in answer ? this.#metered(exchange, answer) : answer));
+    const { to, sent = nothingSent } = preparedOf<D>(exchange);
+    return new Promise((resolve, reject) => {
+      const head = protocol.head(exchange, to, wanted, sent.length);
+      const way = wayOf(exchange, protocol, to);
+      if (way === "none") return resolve(make({ status: 500, reason: "error" }));
+      attempt(exchange, new PassedRequest(exchange, this.#plan, { to, sent, wanted, head, way }), (outcome) => {
+        try {
+          resolve(make("head" in outcome ? this.#metered(exchange, outcome) : outcome));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   }
 
   /** Its body counted, and no faster than it may be. */
   #metered(exchange: Exchange, answer: UpstreamAnswer): UpstreamAnswer {
     const { body, state, head } = answer;
     const isForgotten = exchange.method === "HEAD" && this.#protocol.forgetsHeads === true;
-    const isUnbuffered = isForgotten || !this.#buffers(head.headers);
-    const rate = isUnbuffered ? 0 : rateOf(exchange, this.#conf.limit_rate);
-    if (body.kind !== "stream" && rate === 0) return { ...answer, isUnbuffered };
+    answer.isUnbuffered = isForgotten || !this.#buffers(head.headers);
+    const rate = answer.isUnbuffered ? 0 : rateOf(exchange, this.#conf.limit_rate);
+    if (body.kind !== "stream" && rate === 0) return answer;
     let source = sourceOf(body);
     if (body.kind === "stream") source = counted(source, (bytes) => (state.length += bytes));
     if (rate > 0) source = new Paced(source, rate);
-    return { ...answer, body: { kind: "stream", source }, isUnbuffered };
+    answer.body = { kind: "stream", source };
+    return answer;
   }
 
   #buffers(headers: Headers): boolean {
@@ -254,10 +238,10 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     return to instanceof Promise || "status" in to ? undefined : this.#protocol.cacheKey(to);
   }
 
-  async ask(exchange: Exchange, wanted: Wanted): Promise<UpstreamAnswer | OriginFailure> {
-    const { to, sent } = preparedOf<D>(exchange);
-    const answer = await this.#attempt(exchange, to, sent, wanted);
-    return "head" in answer ? answer : { failed: answer.reason, status: answer.status };
+  ask(exchange: Exchange, wanted: Wanted): Promise<UpstreamAnswer | OriginFailure> {
+    return this.#attempt<UpstreamAnswer | OriginFailure>(exchange, wanted, (outcome) =>
+      "head" in outcome ? outcome : { failed: outcome.reason, status: outcome.status },
+    );
   }
 
   show(exchange: Exchange, head: OriginHead, body: Body, length: number): Reply | Jump {
@@ -273,16 +257,9 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
     return made;
   }
 
-  #connectionKey({ target }: D, { bind, transparent }: ConnectOptions): string {
-    const from = bind === undefined ? "" : `${formatAddress(bind)}${transparent === true ? " transparent" : ""}`;
-    const { name } = this.#protocol;
-    return target.kept?.local === true ? `${name} ${from} ${this.#number}` : `${name} ${from}`;
-  }
-
   /** What the client gets of a response that no cache keeps. */
   pass(exchange: Exchange, answer: UpstreamAnswer): Reply | Jump {
     const { head, body, tunnel, received } = answer;
-    setUpstreamTrailers(exchange, () => received?.trailers);
     const made = this.#protocol.reply(exchange, preparedOf<D>(exchange).to, head);
     if ("to" in made || made.body.kind !== "empty") {
       dropBody(body, "something else is sent");
@@ -348,8 +325,6 @@ function rateOf(exchange: Exchange, rate: Template | undefined): number {
   return rate === undefined ? 0 : (parseSize(rate.value(exchange)) ?? 0);
 }
 
-let lastNumber = 0;
-
 const uncached: Wanted = { forCache: false, method: undefined };
 
 /** `sticky`: which peer the client is to ask again. */
@@ -360,3 +335,4 @@ function withCookie(exchange: Exchange, { target }: Whither, made: Reply | Jump)
 }
 
 const noBytes = new Uint8Array(0);
+const nothingSent: Sent = { length: undefined, content: () => undefined, isUnbuffered: false };

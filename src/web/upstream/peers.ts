@@ -42,6 +42,8 @@ export class Peer {
   /** "127.0.0.1:8080" */
   readonly name: string;
   #sid: string | undefined;
+  #kind = "";
+  #key = "";
 
   constructor(conf: PeerConf, name: string, state: PeerState) {
     this.conf = conf;
@@ -54,6 +56,15 @@ export class Peer {
   get sid(): string {
     this.#sid ??= createHash("md5").update(this.name, "latin1").digest("hex");
     return this.#sid;
+  }
+
+  /** What its connections of a kind are kept by. */
+  connectionKey(kind: string): string {
+    if (kind !== this.#kind || this.#key === "") {
+      this.#kind = kind;
+      this.#key = `${this.name} ${kind}`;
+    }
+    return this.#key;
   }
 
   /** May a request be given to it now? */
@@ -84,7 +95,7 @@ export type Ending = "ok" | "failed" | "next";
 
 /** A request's way through the peers. */
 export interface Selection {
-  readonly tried: Set<Peer>;
+  readonly tried: Peer[];
   /** Whom `sticky` has bound it to. */
   sid: string | undefined;
   isBackup: boolean;
@@ -95,6 +106,12 @@ export interface PeersOptions {
   readonly balancer?: Balancer;
   /** Runs what looks at, and changes, the peers' state while no other process does. */
   readonly locked?: <T>(work: () => T) => T;
+}
+
+function usable(peers: readonly Peer[]): number {
+  let count = 0;
+  for (const { conf } of peers) if (conf.down === false) count++;
+  return count;
 }
 
 const plainly = <T>(work: () => T): T => work();
@@ -130,11 +147,11 @@ export class Peers {
 
   /** How often a request may be tried: once with each. */
   get tries(): number {
-    return [...this.primary, ...this.backup].filter(({ conf }) => conf.down === false).length;
+    return usable(this.primary) + usable(this.backup);
   }
 
   begin(exchange: Exchange, sid?: string): Selection {
-    return { tried: new Set(), sid, isBackup: false, pick: this.#balancer.begin(exchange) };
+    return { tried: [], sid, isBackup: false, pick: this.#balancer.begin(exchange) };
   }
 
   /** Takes a peer for a request; give it back with `release`. undefined: there is none now. */
@@ -143,7 +160,7 @@ export class Peers {
       const found = this.#isSingle ? this.#single(selection, now) : this.#next(selection, now);
       if (found === undefined) return undefined;
       const { state, conf } = found;
-      selection.tried.add(found);
+      selection.tried.push(found);
       state.connections++;
       if (now - state.checkedAt > conf.failTimeoutMs) state.checkedAt = now;
       this.#balancer.taken?.(found, now);
@@ -170,9 +187,14 @@ export class Peers {
     const bound =
       sid === undefined
         ? undefined
-        : peers.find((peer) => peer.sid === sid && !tried.has(peer) && peer.isUsableIfBound(now));
+        : peers.find((peer) => peer.sid === sid && !tried.includes(peer) && peer.isUsableIfBound(now));
     if (bound !== undefined && this.#balancer.weighsBound !== true) return bound;
     return pick(peers, { tried, now, bound });
+  }
+
+  /** Does it matter when a response's head has come? */
+  get timesHeads(): boolean {
+    return this.#balancer.headed !== undefined;
   }
 
   /** The response's head has come, after `headerMs`. */

@@ -1,6 +1,4 @@
 /** Connections that wait for their next request (`keepalive` and its like): one pool for the peers of an upstream. */
-import type { Timed, Timers } from "../../base/timers.ts";
-
 /** A connection as the pool sees it. */
 export interface Poolable {
   /** Nothing is under way on it. */
@@ -8,8 +6,10 @@ export interface Poolable {
   readonly requests: number;
   /** ms of `performance.now`. */
   readonly connectedAt: number;
-  /** Set while the pool has it: called when the other side has closed it, or said what nobody asked for. */
+  /** Set while the pool has it: called when it is of no more use, closed by the other side or by its own `rest`. */
   whenLost: (() => void) | undefined;
+  /** It waits for its next request, and closes itself if there is none within `timeoutMs`; 0: it waits as long as it takes. */
+  rest(timeoutMs: number): void;
   close(): void;
 }
 
@@ -24,38 +24,18 @@ export interface KeepLimits {
   readonly requests: number;
 }
 
-class Idle<C extends Poolable> implements Timed {
-  readonly key: string;
-  readonly connection: C;
-  readonly #onTimeout: (entry: Idle<C>) => void;
-  deadline = 0;
-  tick = -1;
-
-  constructor(key: string, connection: C, onTimeout: (entry: Idle<C>) => void) {
-    this.key = key;
-    this.connection = connection;
-    this.#onTimeout = onTimeout;
-  }
-
-  onTimeout(): void {
-    this.#onTimeout(this);
-  }
-}
+/** Keys without connections that may wait for some. */
+const spareKeys = 64;
 
 export class ConnectionPool<C extends Poolable = Poolable> {
-  readonly #timers: Timers;
   readonly #now: () => number;
   /** Of all keys, in the order in which they were given: the first has been idle longest. */
-  readonly #all = new Set<Idle<C>>();
+  readonly #all = new Map<C, string>();
   /** The same by key, in the same order. */
-  readonly #byKey = new Map<string, Idle<C>[]>();
-  readonly #drop = (entry: Idle<C>): void => {
-    this.#forget(entry);
-    entry.connection.close();
-  };
+  readonly #byKey = new Map<string, C[]>();
 
-  constructor(timers: Timers, now: () => number = () => performance.now()) {
-    this.#timers = timers;
+  /** `now`: ms of `performance.now`. */
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
@@ -65,10 +45,11 @@ export class ConnectionPool<C extends Poolable = Poolable> {
 
   /** A connection to the peer `key`, if one waits: the one used last, which is the least likely to be closed meanwhile. */
   take(key: string): C | undefined {
-    const entry = this.#byKey.get(key)?.at(-1);
-    if (entry === undefined) return undefined;
-    this.#forget(entry);
-    return entry.connection;
+    const connection = this.#byKey.get(key)?.pop();
+    if (connection === undefined) return undefined;
+    this.#all.delete(connection);
+    connection.whenLost = undefined;
+    return connection;
   }
 
   /** Keeps it for the next request to `key`, or closes it. Where there are too many, the one that was idle longest goes. */
@@ -81,32 +62,40 @@ export class ConnectionPool<C extends Poolable = Poolable> {
       connection.close();
       return;
     }
-    for (const longest of this.#all) {
+    for (const longest of this.#all.keys()) {
       if (this.#all.size < limits.maxIdle) break;
       this.#drop(longest);
     }
-    const entry = new Idle(key, connection, this.#drop);
-    this.#all.add(entry);
+    this.#all.set(connection, key);
     const others = this.#byKey.get(key);
-    if (others === undefined) this.#byKey.set(key, [entry]);
-    else others.push(entry);
-    connection.whenLost = () => this.#forget(entry);
-    this.#timers.set(entry, limits.timeoutMs);
+    if (others !== undefined) others.push(connection);
+    else this.#begin(key, connection);
+    connection.whenLost = () => this.#forget(connection);
+    connection.rest(limits.timeoutMs);
   }
 
   /** Closes all of them: the configuration has gone, or the process is about to. */
   closeAll(): void {
-    for (const entry of this.#all) this.#drop(entry);
+    for (const connection of this.#all.keys()) this.#drop(connection);
   }
 
-  #forget(entry: Idle<C>): void {
-    entry.connection.whenLost = undefined;
-    this.#timers.remove(entry);
-    this.#all.delete(entry);
-    const others = this.#byKey.get(entry.key);
-    if (others === undefined) return;
-    others.splice(others.lastIndexOf(entry), 1);
-    // Keys may be made from variables: none is held for nothing.
-    if (others.length === 0) this.#byKey.delete(entry.key);
+  /** Keys may be made from variables: those of which nothing is left do not pile up. */
+  #begin(key: string, connection: C): void {
+    if (this.#byKey.size > 2 * this.#all.size + spareKeys)
+      for (const [old, connections] of this.#byKey) if (connections.length === 0) this.#byKey.delete(old);
+    this.#byKey.set(key, [connection]);
+  }
+
+  #drop(connection: C): void {
+    this.#forget(connection);
+    connection.close();
+  }
+
+  #forget(connection: C): void {
+    const key = this.#all.get(connection);
+    connection.whenLost = undefined;
+    this.#all.delete(connection);
+    const others = key === undefined ? undefined : this.#byKey.get(key);
+    others?.splice(others.lastIndexOf(connection), 1);
   }
 }

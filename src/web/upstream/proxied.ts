@@ -1,6 +1,7 @@
 /** Requests and responses between us and an HTTP upstream: what is passed on, what is changed, what stays behind. */
 
 import type { ClientRequestHead, ReceivedHead } from "../../http/h1/client.ts";
+import type { PassedFields } from "../../http/h1/write_request.ts";
 import { Headers } from "../../http/headers.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Template } from "../template.ts";
@@ -35,18 +36,24 @@ export function proxiedHead(
     else if (plan.version === 11 && name.toLowerCase() === "host") headers.add("Host", to.host);
   }
   if (plan.version === 10 && !headers.has("connection")) headers.add("Connection", "close");
-  if (plan.passesFields) passRequestFields(exchange, plan, headers);
-  return { method: to.method, target: to.uri, version: plan.version, headers, bodyLength };
+  const passed = plan.passesFields ? passedFields(exchange, plan) : undefined;
+  return { method: to.method, target: to.uri, version: plan.version, headers, passed, bodyLength };
 }
 
-function passRequestFields(exchange: Exchange, plan: RequestPlan, to: Headers): void {
-  const { names, values } = exchange.request.headers;
+/** The client's own fields, but for those that are for us alone. */
+function passedFields(exchange: Exchange, { hidden }: RequestPlan): PassedFields {
+  const { headers } = exchange.request;
   const drop = connectionOptions(exchange);
-  for (const [i, name] of names.entries()) {
-    if (plan.hidden.has(name.lower) || drop?.has(name.lower)) continue;
-    to.names.push(name);
-    to.values.push(safe(values[i] ?? ""));
-  }
+  return {
+    headers: headers.hasControls ? cleaned(headers) : headers,
+    hidden: drop === undefined ? hidden : new Set([...hidden, ...drop]),
+  };
+}
+
+function cleaned(headers: Headers): Headers {
+  const copy = headers.copy();
+  for (let i = 0; i < copy.values.length; i++) copy.values[i] = safe(copy.values[i]!);
+  return copy;
 }
 
 // Control characters, which a lenient head may have and a configuration's variables may bring, must not come through (RFC 9110 5.5).
@@ -79,16 +86,30 @@ const ownFields = new Set([
   "te",
 ]);
 
-/** The response's fields for the client. `hidden`: lower-case names that stay behind. */
+/** What becomes of a response's fields, by their lower-case names; others are passed on as they are. */
+export type FieldRules = ReadonlyMap<string, "drop" | "change">;
+
+/** `hidden`, `changed`: lower-case names of fields that stay behind, and of those that somebody may have to change. */
+export function fieldRules(hidden: ReadonlySet<string>, changed: readonly string[]): FieldRules {
+  const rules = new Map<string, "drop" | "change">();
+  for (const name of changed) rules.set(name, "change");
+  for (const name of [...ownFields, ...hidden]) rules.set(name, "drop");
+  return rules;
+}
+
+/** The response's fields for the client. */
 export function passFields(
-  head: Pick<ReceivedHead, "headers">,
-  hidden: ReadonlySet<string>,
+  { headers: { names, values } }: Pick<ReceivedHead, "headers">,
+  rules: FieldRules,
   change: (lower: string, value: string) => string,
 ): Headers {
   const headers = new Headers();
-  const { names, values } = head.headers;
-  for (const [i, name] of names.entries())
-    if (!ownFields.has(name.lower) && !hidden.has(name.lower))
-      headers.add(name.raw, change(name.lower, values[i] ?? ""));
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    const rule = rules.get(name.lower);
+    if (rule === "drop") continue;
+    headers.names.push(name);
+    headers.values.push(rule === "change" ? change(name.lower, values[i]!) : values[i]!);
+  }
   return headers;
 }

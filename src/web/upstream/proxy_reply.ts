@@ -12,13 +12,14 @@ import { redirectTarget } from "../redirect.ts";
 import { innerUri } from "../unsafe_uri.ts";
 import { type CookieChanges, changedCookie } from "./cookie_rules.ts";
 import { type PassingConf, passingConf } from "./passing_rows.ts";
-import { passFields } from "./proxied.ts";
+import { type FieldRules, fieldRules, passFields } from "./proxied.ts";
 import { type Destination, namedMatchOf } from "./proxy_pass.ts";
 import type { proxyDirectives } from "./proxy_rows.ts";
 import { changedRedirect, type RedirectRule } from "./redirect_rules.ts";
 
 export interface ReplyPlan {
   readonly hidden: ReadonlySet<string>;
+  readonly fields: FieldRules;
   /** `proxy_pass_header Server`, `… Date`: no field of ours takes their place. */
   readonly passesServer?: boolean;
   readonly passesDate?: boolean;
@@ -40,12 +41,16 @@ export const usuallyHidden = [
   "x-accel-charset",
 ];
 
+/** Fields that say where the client is to go, or what it is to remember. */
+const changeable = ["location", "refresh", "set-cookie"];
+
 /** `also`: lower-case names of fields that the protocol holds back, too. */
 export function replyPlan(conf: PassingConf, also: readonly string[]): ReplyPlan {
   const hidden = new Set([...also, ...usuallyHidden, ...conf.hide_header.map((name) => name.toLowerCase())]);
   for (const name of conf.pass_header) hidden.delete(name.toLowerCase());
   return {
     hidden,
+    fields: fieldRules(hidden, changeable),
     ignored: conf.ignore_headers,
     redirects: [],
     locationPath: undefined,
@@ -85,7 +90,7 @@ export function proxiedReply(
     plan.locationPath === undefined || to.redirectFrom === undefined
       ? undefined
       : { from: to.redirectFrom, to: plan.locationPath };
-  const headers = passFields(head, plan.hidden, (lower, value) => {
+  const headers = passFields(head, plan.fields, (lower, value) => {
     if (lower === "location") {
       const changed = changedRedirect(exchange, plan.redirects, byDefault, value);
       return changed === undefined ? value : redirectTarget(exchange, changed);
@@ -97,10 +102,11 @@ export function proxiedReply(
   const upgrade = head.headers.get("upgrade");
   if (head.status === 101 && upgrade !== undefined) headers.add("Upgrade", upgrade);
   const reply: Reply = {
-    head: { status: head.status, headers, ...(head.reason === "" ? {} : { reason: head.reason }) },
+    head: { status: head.status, headers },
     body: emptyBody,
     isJudged: plan.forcesRanges ? "conditions" : true,
   };
+  if (head.reason !== "") reply.head.reason = head.reason;
   // Who passes on the upstream's own also passes on that it has none.
   if (plan.passesServer === true && !headers.has("server")) reply.head.server = "";
   if (plan.passesDate === true && !headers.has("date")) reply.head.undated = true;

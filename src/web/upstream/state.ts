@@ -19,18 +19,19 @@ export interface UpstreamState {
   sent: number;
 }
 
+const none: UpstreamState[] = [];
 const statesKey = Symbol("upstream states");
-const headersKey = Symbol("upstream headers");
-const trailersKey = Symbol("upstream trailers");
+const receivedKey = Symbol("upstream response");
 
-export const statesOf = (exchange: Exchange): UpstreamState[] => exchange.note<UpstreamState[]>(statesKey) ?? [];
+export const statesOf = (exchange: Exchange): UpstreamState[] => exchange.note<UpstreamState[]>(statesKey) ?? none;
 
-export function addState(exchange: Exchange, address: string, startsGroup: boolean): UpstreamState {
+/** `startedAt`: ms of `performance.now`. */
+export function addState(exchange: Exchange, address: string, startsGroup: boolean, startedAt: number): UpstreamState {
   const states = statesOf(exchange);
   const state: UpstreamState = {
     startsGroup: startsGroup && states.length > 0,
     address,
-    startedAt: performance.now(),
+    startedAt,
     status: 0,
     connectMs: undefined,
     headerMs: undefined,
@@ -39,14 +40,18 @@ export function addState(exchange: Exchange, address: string, startsGroup: boole
     received: 0,
     sent: 0,
   };
-  exchange.setNote(statesKey, [...states, state]);
+  exchange.setNote(statesKey, states.length === 0 ? [state] : [...states, state]);
   return state;
 }
 
-export const setReceivedHeaders = (exchange: Exchange, headers: Headers): void => exchange.setNote(headersKey, headers);
-/** `find`: asked when the body has ended. */
-export const setUpstreamTrailers = (exchange: Exchange, find: () => Headers | undefined): void =>
-  exchange.setNote(trailersKey, find);
+/** A response; its trailers are there when its body has ended. */
+interface Received {
+  readonly head: { readonly headers: Headers };
+  readonly trailers: Headers | undefined;
+}
+
+export const setReceived = (exchange: Exchange, received: Received): void => exchange.setNote(receivedKey, received);
+const receivedOf = (exchange: Exchange): Received | undefined => exchange.note<Received>(receivedKey);
 
 /** Values of all tries: "a, b", and " : " where another upstream was led to. */
 const listed = (show: (state: UpstreamState) => string) => (exchange: Exchange) => {
@@ -88,16 +93,16 @@ const fieldFrom = (rest: string, find: (exchange: Exchange) => Headers | undefin
 export const upstreamFamilies: FamilyTable = {
   upstream_http_: {
     summary: "A field of the upstream's response.",
-    get: (rest) => fieldFrom(rest, (exchange) => exchange.note<Headers>(headersKey)),
+    get: (rest) => fieldFrom(rest, (exchange) => receivedOf(exchange)?.head.headers),
   },
   upstream_trailer_: {
     summary: "A trailer of the upstream's response.",
-    get: (rest) => fieldFrom(rest, (exchange) => exchange.note<() => Headers | undefined>(trailersKey)?.()),
+    get: (rest) => fieldFrom(rest, (exchange) => receivedOf(exchange)?.trailers),
   },
   upstream_cookie_: {
     summary: "A cookie that the upstream's response sets.",
     get: (rest) => (exchange) => {
-      for (const line of exchange.note<Headers>(headersKey)?.all("set-cookie") ?? []) {
+      for (const line of receivedOf(exchange)?.head.headers.all("set-cookie") ?? []) {
         if (line.slice(0, rest.length).toLowerCase() !== rest) continue;
         const found = /^ *= *([^;]*)/.exec(line.slice(rest.length));
         if (found !== null) return found[1];

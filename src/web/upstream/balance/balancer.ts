@@ -4,7 +4,7 @@ import type { Ending, Peer } from "../peers.ts";
 
 export interface Choice {
   /** Not again for the same request. */
-  readonly tried: ReadonlySet<Peer>;
+  readonly tried: readonly Peer[];
   /** ms */
   readonly now: number;
   /** The one that `sticky` has bound the request to, if it can be had. */

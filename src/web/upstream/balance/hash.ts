@@ -23,7 +23,7 @@ export const plainHash = (keyOf: (exchange: Exchange) => string): Balancer => ({
         hash = (hash + ((sum >>> 16) & 0x7fff)) >>> 0;
         rehash++;
         const peer = peerAt(peers, hash % totalWeight(peers));
-        if (!choice.tried.has(peer) && peer.isUsable(choice.now)) return peer;
+        if (!choice.tried.includes(peer) && peer.isUsable(choice.now)) return peer;
         looks++;
       }
       return pickRoundRobin(peers, choice);
@@ -99,7 +99,7 @@ export function consistentHash(keyOf: (exchange: Exchange) => string): Balancer 
           // A name may stand for several addresses: they take turns.
           const found = furthest(
             peers,
-            (peer) => peer.conf.server === server && !choice.tried.has(peer) && peer.isUsable(choice.now),
+            (peer) => peer.conf.server === server && !choice.tried.includes(peer) && peer.isUsable(choice.now),
           );
           if (found !== undefined) return found;
         }

@@ -19,7 +19,7 @@ export const ipHash: Balancer = {
       while (looks <= maxLooks && peers.length > 1) {
         for (const byte of network) hash = (hash * 113 + byte) % 6271;
         const peer = peerAt(peers, hash % totalWeight(peers));
-        if (!choice.tried.has(peer) && peer.isUsable(choice.now)) return peer;
+        if (!choice.tried.includes(peer) && peer.isUsable(choice.now)) return peer;
         looks++;
       }
       return pickRoundRobin(peers, choice);

@@ -8,7 +8,7 @@ export function least(
   { tried, now }: Choice,
   measure: (peer: Peer) => number,
 ): Peer | undefined {
-  const usable = peers.filter((peer) => !tried.has(peer) && peer.isUsable(now));
+  const usable = peers.filter((peer) => !tried.includes(peer) && peer.isUsable(now));
   const measures = new Map(usable.map((peer) => [peer, measure(peer)]));
   const of = (peer: Peer): number => measures.get(peer) ?? 0;
   let best: Peer | undefined;

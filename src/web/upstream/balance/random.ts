@@ -18,7 +18,7 @@ export function random(
         let first: Peer | undefined;
         while (looks <= maxLooks && peers.length > 1) {
           const peer = peerAt(peers, Math.floor(draw() * totalWeight(peers)));
-          if (peer === first || choice.tried.has(peer) || !peer.isUsable(choice.now)) {
+          if (peer === first || choice.tried.includes(peer) || !peer.isUsable(choice.now)) {
             looks++;
             continue;
           }

@@ -23,7 +23,7 @@ export function furthest(peers: readonly Peer[], fits: (peer: Peer) => boolean, 
 }
 
 export const pickRoundRobin: Pick = (peers, { tried, now, bound }: Choice) => {
-  const fits = (peer: Peer): boolean => !tried.has(peer) && peer.isUsable(now);
+  const fits = (peer: Peer): boolean => !tried.includes(peer) && peer.isUsable(now);
   if (bound === undefined) return furthest(peers, fits);
   // Who is asked for by name has its turn: but not so that the others would have all the next ones.
   const others = peers.reduce((sum, { conf }) => sum + conf.weight, 0) - bound.conf.weight;
