@@ -44,7 +44,28 @@ export function writeEnviron(
   writeFields(to, request, bodyLength);
 }
 
+/** Most requests have no body, and many the same fields as others: then their part of the list is the same, too. */
 function writeFields(to: TextWriter, request: RequestHead, bodyLength: number): void {
+  const { headers } = request;
+  if (!headers.shared || bodyLength > 0 || request.bodyLength !== 0) return listFields(to, request, bodyLength);
+  if (headers.made?.by !== environFields) {
+    const text = new Text();
+    listFields(text, request, 0);
+    headers.made = { by: environFields, what: text.all };
+  }
+  to.text(headers.made.what);
+}
+
+const environFields = {};
+
+class Text implements Pick<TextWriter, "text"> {
+  all = "";
+  text(text: string): void {
+    this.all += text;
+  }
+}
+
+function listFields(to: Pick<TextWriter, "text">, request: RequestHead, bodyLength: number): void {
   const { names, values } = request.headers;
   let hasLength = bodyLength > 0;
   if (hasLength) to.text(`\nCONTENT_LENGTH\n${bodyLength}`);
@@ -90,7 +111,7 @@ function repeats({ headers: { names } }: RequestHead, at: number): boolean {
 }
 
 /** The values of later fields of the same name: one list (RFC 9110 5.2), cookies with their own separator (RFC 6265 5.4). */
-function writeFurther(to: TextWriter, { headers: { names, values } }: RequestHead, at: number): void {
+function writeFurther(to: Pick<TextWriter, "text">, { headers: { names, values } }: RequestHead, at: number): void {
   const { key } = names[at]!;
   for (let i = at + 1; i < names.length; i++) {
     if (names[i]!.key !== key) continue;

@@ -219,10 +219,19 @@ export class H1Client implements ClientEngine<ClientRequestHead> {
       return;
     }
     const keepAlive = version === 11 && !(reader.hasConnection && saysClose(headers));
-    const common = { status, reason, version, headers, headLength: reader.length } as const;
+    const headLength = reader.length;
     if (status < 200) {
       const isUpgrade = status === 101;
-      const head = { ...common, framing: "none", bodyLength: 0, keepAlive: keepAlive && !isUpgrade } as const;
+      const head: ReceivedHead = {
+        status,
+        reason,
+        version,
+        headers,
+        framing: "none",
+        bodyLength: 0,
+        keepAlive: keepAlive && !isUpgrade,
+        headLength,
+      };
       if (!isUpgrade) events.push({ type: "interim", head });
       else if (this.#mayUpgrade && this.#sending === "sent") this.#upgrade(head, events);
       else this.#fail({ rule: "RFC 9110 7.8", detail: "upstream switched protocols without being asked" }, events);
@@ -235,7 +244,8 @@ export class H1Client implements ClientEngine<ClientRequestHead> {
     }
     const { framing, length } = found;
     if (!keepAlive || framing === "close") this.#persistent = false;
-    events.push({ type: "response", head: { ...common, framing, bodyLength: length, keepAlive } });
+    const head = { status, reason, version, headers, framing, bodyLength: length, keepAlive, headLength };
+    events.push({ type: "response", head });
     this.#expectBody(framing, length, events);
   }
 
@@ -321,7 +331,8 @@ function note(events: ClientEvent[], level: NoteLevel, detail: string): void {
 /** RFC 9112 9.3. "close" anywhere in the field, as Nginx looks for it: staying open by mistake is worse than closing. */
 function saysClose({ names, values }: Headers): boolean {
   for (let i = 0; i < names.length; i++) {
-    if (names[i]!.lower === "connection" && values[i]!.toLowerCase().includes("close")) return true;
+    if (names[i]!.lower !== "connection" || values[i] === "keep-alive") continue;
+    if (values[i]!.toLowerCase().includes("close")) return true;
   }
   return false;
 }

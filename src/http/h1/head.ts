@@ -5,18 +5,17 @@
  * copying: whoever keeps a single value for long (a cache key, a counter's name) should copy it, else it holds the whole head.
  */
 import type { ProtocolError } from "../engine.ts";
-import type { Headers } from "../headers.ts";
 import type { RequestHead, Version } from "../message.ts";
 import { CheckedRequest } from "../request.ts";
 import { classes, isNonAscii, isPath, isToken } from "./classes.ts";
 import { FieldsReader, type Progress } from "./fields.ts";
-import { requestBodyLength } from "./framing.ts";
 import { looseBodyLength, refusedMethod } from "./loose_field.ts";
 import { type LooseLine, readLooseLine } from "./loose_line.ts";
 import { isUsualMethod, methodAt } from "./methods.ts";
 import type { Policy } from "./policy.ts";
-import { type KnownSections, longestSection, sectionsOf } from "./sections.ts";
-import { isAuthority, parseTarget } from "./target.ts";
+import { agree, awaitsContinue, badHost, isPersistent, strictBodyLength } from "./section_checks.ts";
+import { type KnownSections, sectionsOf, sectionText } from "./sections.ts";
+import { parseTarget } from "./target.ts";
 
 const cr = 0x0d;
 const lf = 0x0a;
@@ -93,10 +92,9 @@ export class HeadReader {
         this.position = at;
         return "done";
       }
-      const text = this.#loose === undefined ? wholeSection(bytes, at, to) : undefined;
+      const text = this.#loose === undefined ? sectionText(bytes, at, to) : undefined;
       if (text !== undefined) return this.#recall(text, bytes, at, to);
-      // Nginx's limit is one for the whole head.
-      if (this.#policy.looseHead) this.#fields.length = this.#lineLength;
+      this.#countLine();
     }
     return this.#readFields(bytes, at, to);
   }
@@ -111,15 +109,23 @@ export class HeadReader {
       this.position = to;
       return "done";
     }
-    const fields = this.#fields;
-    fields.length = line;
+    this.#countLine();
     const progress = this.#readFields(bytes, at, to);
+    const fields = this.#fields;
     if (progress === "done" && this.position === to && fields.loose === undefined) {
       fields.length -= line;
+      this.#lineLength += line;
       fields.headers.shared = true;
       this.#sections.add(text, fields);
     }
     return progress;
+  }
+
+  /** Nginx's limit is one for the whole head. */
+  #countLine(): void {
+    if (!this.#policy.looseHead) return;
+    this.#fields.length = this.#lineLength;
+    this.#lineLength = 0;
   }
 
   #readFields(bytes: Buffer, at: number, to: number): Progress {
@@ -255,7 +261,7 @@ export class HeadReader {
         ? 0
         : policy.looseHead
           ? looseBodyLength(fields, method, this.version)
-          : this.#bodyLength();
+          : strictBodyLength(fields, this.version, this.#policy);
     if (typeof bodyLength !== "number") return bodyLength;
     // What was asked of these fields once need not be asked again, whatever the line before them says.
     fields.isSound = fields.host >= 0 && !fields.hasFraming;
@@ -265,7 +271,7 @@ export class HeadReader {
     // RFC 9110 9.3.6, 9.3.8: no tunnels, and no loop-back that shows a client's credentials to a script.
     if (policy.refusedMethods.has(method)) return this.#refusedMethod();
 
-    const expectation = fields.hasExpect ? this.#expectation() : false;
+    const expectation = fields.hasExpect ? awaitsContinue(fields.headers, this.version, this.#policy) : false;
     if (typeof expectation !== "boolean") return expectation;
     this.persistent = fields.hasConnection ? isPersistent(fields.headers, this.version) : this.version === 11;
     request.bodyLength = bodyLength;
@@ -279,13 +285,6 @@ export class HeadReader {
     // A target that is wrong is not taken apart; the rest is as good as it was.
     this.#aim(request);
     return request;
-  }
-
-  #bodyLength(): number | ProtocolError {
-    const { headers, hasFraming } = this.#fields;
-    const length = hasFraming ? requestBodyLength(headers, this.version, this.#policy.passedCodings) : 0;
-    if (typeof length !== "number") return length;
-    return this.#checkHost(this.#host()) ?? length;
   }
 
   #host(): string | undefined {
@@ -339,26 +338,6 @@ export class HeadReader {
     return { status: 405, rule: "RFC 9110 15.5.6", detail: `method ${method}` };
   }
 
-  /** RFC 9112 3.2: exactly one Host in HTTP/1.1, and a valid one in any. */
-  #checkHost(host: string | undefined): ProtocolError | undefined {
-    if (host !== undefined) return isAuthority(host) ? undefined : badHost("invalid Host");
-    if (this.version === 11 && this.#policy.hostRequired) return badHost("no Host");
-    return undefined;
-  }
-
-  /** RFC 9110 10.1.1: does the client wait for 100 Continue? Any other expectation cannot be met. */
-  #expectation(): boolean | ProtocolError {
-    // HTTP/1.0 knows no expectations and no interim responses: they are ignored.
-    if (this.version < 11) return false;
-    for (const value of this.#fields.headers.all("expect")) {
-      if (value.toLowerCase() !== "100-continue") {
-        if (this.#policy.otherExpectations) return false;
-        return { status: 417, rule: "RFC 9110 10.1.1", detail: "expectation other than 100-continue" };
-      }
-    }
-    return true;
-  }
-
   #cut(at: number, to: number): number {
     // RFC 9112 3: 414 for a target that is longer than anything we want to parse.
     return at >= to ? more : this.#refuse("RFC 9112 3", "request line too long", 414);
@@ -390,44 +369,9 @@ const versionPattern = [0x48, 0x54, 0x54, 0x50, 0x2f, zero, 0x2e, zero, cr, lf];
 const isFragmentByte = (byte: number, mask: number): boolean =>
   (classes[byte]! & mask) !== 0 || byte === hash || byte === mark;
 
-/** The text of `bytes[from, to)`, if it may be a section of fields and nothing else. */
-function wholeSection(bytes: Buffer, from: number, to: number): string | undefined {
-  const length = to - from;
-  if (length < 4 || length > longestSection) return undefined;
-  if (bytes[to - 1] !== lf || bytes[to - 2] !== cr || bytes[to - 3] !== lf || bytes[to - 4] !== cr) return undefined;
-  return bytes.latin1Slice(from, to);
-}
-
 /** What stands in the first line, as far as it has come. */
 function lineAt(bytes: Buffer, from: number, to: number): string {
   let end = from;
   while (end < to && bytes[end] !== cr && bytes[end] !== lf) end++;
   return bytes.latin1Slice(from, end);
-}
-
-const agree = (host: string, authority: string): boolean =>
-  host === authority || host.toLowerCase() === authority.toLowerCase();
-
-function badHost(detail: string): ProtocolError {
-  return { status: 400, rule: "RFC 9112 3.2", detail };
-}
-
-/** RFC 9112 9.3: 1.1 persists unless told to close, 1.0 closes unless asked to persist; "close" wins. */
-function isPersistent({ names, values }: Headers, version: Version): boolean {
-  let keeps = version === 11;
-  for (let i = 0; i < names.length; i++) {
-    if (names[i]!.lower !== "connection") continue;
-    const field = values[i]!;
-    // What nearly everybody sends needs no splitting.
-    if (field === "keep-alive" || field === "Keep-Alive") {
-      keeps = true;
-      continue;
-    }
-    for (const option of field.toLowerCase().split(",")) {
-      const name = option.trim();
-      if (name === "close") return false;
-      if (name === "keep-alive") keeps = true;
-    }
-  }
-  return keeps;
 }

@@ -6,9 +6,20 @@ import type { FieldsReader } from "./fields.ts";
 import type { Policy } from "./policy.ts";
 
 /** Longer ones are rarely the same, and cost more to keep. */
-export const longestSection = 2048;
+const longestSection = 2048;
 /** Sections of one generation; two are kept. */
 const most = 256;
+
+const cr = 0x0d;
+const lf = 0x0a;
+
+/** The text of `bytes[from, to)`, if it may be a section of fields and nothing else. */
+export function sectionText(bytes: Buffer, from: number, to: number): string | undefined {
+  const length = to - from;
+  if (length < 4 || length > longestSection) return undefined;
+  if (bytes[to - 1] !== lf || bytes[to - 2] !== cr || bytes[to - 3] !== lf || bytes[to - 4] !== cr) return undefined;
+  return bytes.latin1Slice(from, to);
+}
 
 /** Two generations: what is asked for stays, the rest is forgotten with the older one. */
 export class KnownSections {

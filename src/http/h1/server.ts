@@ -78,6 +78,7 @@ export class H1Server implements ServerEngine {
   }
 
   resume(): readonly EngineEvent[] {
+    if (this.#kept === undefined && !this.#peerEnded && this.#reading !== "shut") return noEvents;
     const events: EngineEvent[] = [];
     if (this.#kept !== undefined && this.#reading !== "held") this.#advanceKept(this.#kept, events);
     if (this.#peerEnded) this.#endOfInput(events);
@@ -257,7 +258,7 @@ export class H1Server implements ServerEngine {
     if (head.status < 100 || head.status > 199 || head.status === 101) throw new Error(`${head.status} is not interim`);
     // RFC 9110 15.2: an HTTP/1.0 client would take it for the response.
     if (this.#version < 11) return;
-    this.#out.text(`${writeHead(head, false)}\r\n`);
+    this.#out.text(`${writeHead(head, false)}\r\n\r\n`);
     if (head.status === 100) this.#awaitsContinue = false;
   }
 
@@ -274,10 +275,10 @@ export class H1Server implements ServerEngine {
     let text = writeHead(head, status !== 204 && (framing !== "chunked" || length === undefined));
     text += writeOwnFields(head, head.server ?? this.#server, date);
     if (framing !== "none" && framing !== "length" && end) {
-      text += "Content-Length: 0\r\n";
+      text += "\r\nContent-Length: 0";
       framing = "length";
     } else if (framing === "chunked") {
-      text += "Transfer-Encoding: chunked\r\n";
+      text += "\r\nTransfer-Encoding: chunked";
     }
     if (framing === "close" || !this.#mayReuse()) this.#persistent = false;
     // HTTP/0.9 knows no heads: the body is all there is.
@@ -296,9 +297,10 @@ export class H1Server implements ServerEngine {
 
   /** RFC 9112 9.3, 9.6 */
   #connectionFields({ keepAliveHint }: ResponseHead): string {
-    if (!this.keepAlive) return "Connection: close\r\n\r\n";
-    if (keepAliveHint !== undefined) return `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveHint}\r\n\r\n`;
-    return this.#version === 10 || this.#policy.statesKeepAlive ? "Connection: keep-alive\r\n\r\n" : "\r\n";
+    if (!this.keepAlive) return "\r\nConnection: close\r\n\r\n";
+    if (keepAliveHint !== undefined)
+      return `\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${keepAliveHint}\r\n\r\n`;
+    return this.#version === 10 || this.#policy.statesKeepAlive ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\n\r\n";
   }
 
   /** RFC 9110 7.8, 9.3.6 */
@@ -308,7 +310,7 @@ export class H1Server implements ServerEngine {
     if (this.#reading === "body") throw new Error(`${status} before the end of the request`);
     let text = writeHead(head, false) + writeOwnFields(head, head.server ?? this.#server, date);
     if (status === 101) text += writeUpgrade(head);
-    this.#out.text(`${text}\r\n`);
+    this.#out.text(`${text}\r\n\r\n`);
     this.#out.begin("tunnel", 0);
     this.#persistent = false;
     this.#sending = "body";

@@ -11,11 +11,11 @@ const statusLines: (string | undefined)[] = new Array(1000).fill(undefined);
 function statusLine({ status, reason }: ResponseHead): string {
   if (reason !== undefined && reason !== reasons[status]) {
     checkValue("reason phrase", reason);
-    return `HTTP/1.1 ${checkStatus(status)} ${reason}\r\n`;
+    return `HTTP/1.1 ${checkStatus(status)} ${reason}`;
   }
   const known = statusLines[status];
   if (known !== undefined) return known;
-  const line = `HTTP/1.1 ${checkStatus(status)} ${reasons[status] ?? ""}\r\n`;
+  const line = `HTTP/1.1 ${checkStatus(status)} ${reasons[status] ?? ""}`;
   statusLines[status] = line;
   return line;
 }
@@ -25,8 +25,9 @@ function checkStatus(status: number): number {
   return status;
 }
 
-/** A field name as it is written. "engine": the engine alone decides about it, others' fields of that name are left out. */
+/** A field name as it is written, behind the line before it. "engine": the engine alone decides about it, others' fields of that name are left out. */
 interface OutgoingName {
+  readonly raw: string;
   readonly prefix: string;
   readonly kind: "plain" | "length" | "engine";
 }
@@ -43,7 +44,7 @@ function outgoingName(name: FieldName): OutgoingName {
   if (known !== undefined) return known;
   if (!isTokenText(name.raw)) throw new Error(`invalid name of a response field: ${JSON.stringify(name.raw)}`);
   const kind = name.lower === "content-length" ? "length" : hopByHop.has(name.lower) ? "engine" : "plain";
-  const made: OutgoingName = { prefix: `${name.raw}: `, kind };
+  const made: OutgoingName = { raw: name.raw, prefix: `\r\n${name.raw}: `, kind };
   if (outgoing.size < maxOutgoing) outgoing.set(name, made);
   return made;
 }
@@ -60,7 +61,7 @@ function checkValue(name: string, value: string): void {
   }
 }
 
-/** Status line and fields, without the empty line. `withLength` false: a Content-Length is left out (RFC 9110 8.6). */
+/** Status line and fields, without the last line end. `withLength` false: a Content-Length is left out (RFC 9110 8.6). */
 export function writeHead(head: ResponseHead, withLength: boolean): string {
   const { headers } = head;
   if (!withLength || !headers.shared) return statusLine(head) + writeFields(headers, withLength);
@@ -68,14 +69,16 @@ export function writeHead(head: ResponseHead, withLength: boolean): string {
   return statusLine(head) + headers.wire;
 }
 
+/** Each begins with the end of the line before it. */
 function writeFields({ names, values }: Headers, withLength: boolean): string {
   let text = "";
   for (let i = 0; i < names.length; i++) {
-    const { prefix, kind } = outgoingName(names[i]!);
+    const { raw, prefix, kind } = outgoingName(names[i]!);
     if (kind !== "plain" && (kind === "engine" || !withLength)) continue;
     const value = values[i]!;
-    checkValue(prefix, value);
-    text += `${prefix}${value}\r\n`;
+    checkValue(raw, value);
+    // Three parts, one piece of text: what a head costs is the number of its pieces.
+    text = text + prefix + value;
   }
   return text;
 }
@@ -102,8 +105,8 @@ export function writeOwnFields({ headers, undated }: ResponseHead, server: strin
     checkValue("Server", ownServer);
     datedWith = ownDate;
     datedBy = ownServer;
-    dated = ownServer === "" ? "" : `Server: ${ownServer}\r\n`;
-    if (ownDate !== "") dated += `Date: ${ownDate}\r\n`;
+    dated = ownServer === "" ? "" : `\r\nServer: ${ownServer}`;
+    if (ownDate !== "") dated += `\r\nDate: ${ownDate}`;
   }
   return dated;
 }
@@ -111,13 +114,13 @@ export function writeOwnFields({ headers, undated }: ResponseHead, server: strin
 /** The protocol that a response with status 101 switches to (RFC 9110 7.8): here the head's word counts. */
 export function writeUpgrade({ headers }: ResponseHead): string {
   const protocol = headers.get("upgrade");
-  if (protocol === undefined) return "Connection: upgrade\r\n";
+  if (protocol === undefined) return "\r\nConnection: upgrade";
   checkValue("Upgrade", protocol);
-  return `Upgrade: ${protocol}\r\nConnection: upgrade\r\n`;
+  return `\r\nUpgrade: ${protocol}\r\nConnection: upgrade`;
 }
 
 /** RFC 9112 7.1.2: the end of a chunked body, with its trailers. */
-export const writeTrailers = (headers: Headers): string => `0\r\n${writeFields(headers, false)}\r\n`;
+export const writeTrailers = (headers: Headers): string => `0${writeFields(headers, false)}\r\n\r\n`;
 
 /** The Content-Length of a response, undefined if it has none; throws if it has two, or an invalid one. */
 export function contentLength({ headers: { names, values } }: ResponseHead): number | undefined {

@@ -1,6 +1,7 @@
 /** Request heads as text (RFC 9112 3 and 5). What this file lets out has no line end that it did not write itself. */
 import type { FieldName, Headers } from "../headers.ts";
 import { isTokenText, isValueText } from "./classes.ts";
+import { isUsualMethod } from "./methods.ts";
 
 /** Fields of a request that another one passes on: all but those with hidden names, which are lower-case. */
 export interface PassedFields {
@@ -29,13 +30,13 @@ export interface ClientRequestHead {
 const maxKnown = 1024;
 const prefixes = new Map<FieldName, string>();
 
-/** `name: `; "": the field is left out. */
+/** `name: `, behind the end of the line before; "": the field is left out. */
 function prefixOf(name: FieldName): string {
   const known = prefixes.get(name);
   if (known !== undefined) return known;
   if (!isTokenText(name.raw)) throw new Error(`invalid name of a request field: ${JSON.stringify(name.raw)}`);
   const isFraming = name.lower === "content-length" || name.lower === "transfer-encoding";
-  const prefix = isFraming ? "" : `${name.raw}: `;
+  const prefix = isFraming ? "" : `\r\n${name.raw}: `;
   if (prefixes.size < maxKnown) prefixes.set(name, prefix);
   return prefix;
 }
@@ -45,18 +46,19 @@ function prefixOf(name: FieldName): string {
  * would write fields, or a whole second request, for somebody else. Variables in a configuration can lead to that.
  */
 export function writeRequestHead({ method, target, version, headers, passed, bodyLength }: ClientRequestHead): string {
-  if (!isTokenText(method)) throw new Error(`invalid method of a request: ${JSON.stringify(method.slice(0, 80))}`);
+  if (!isUsualMethod(method) && !isTokenText(method))
+    throw new Error(`invalid method of a request: ${JSON.stringify(method.slice(0, 80))}`);
   if (target === "" || !isValueText(target) || target.includes("\t")) {
     throw new Error(`invalid target of a request: ${JSON.stringify(target.slice(0, 80))}`);
   }
-  let text = `${method} ${target}${version === 11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n"}`;
+  let text = `${method} ${target}${version === 11 ? " HTTP/1.1" : " HTTP/1.0"}`;
   text += writeFields(headers, noNames);
   if (passed !== undefined) text += writePassed(passed);
-  if (bodyLength === undefined) return `${text}\r\n`;
-  if (bodyLength >= 0) return `${text}Content-Length: ${bodyLength}\r\n\r\n`;
+  if (bodyLength === undefined) return `${text}\r\n\r\n`;
+  if (bodyLength >= 0) return `${text}\r\nContent-Length: ${bodyLength}\r\n\r\n`;
   // RFC 9112 6.1: whoever has no 1.1 server in front of it collects the body first.
   if (version === 10) throw new Error("a chunked body in an HTTP/1.0 request");
-  return `${text}Transfer-Encoding: chunked\r\n\r\n`;
+  return `${text}\r\nTransfer-Encoding: chunked\r\n\r\n`;
 }
 
 const noNames: ReadonlySet<string> = new Set();
@@ -78,7 +80,7 @@ function writeFields({ names, values }: Headers, hidden: ReadonlySet<string>): s
     if (!isValueText(value)) {
       throw new Error(`invalid character in "${name.raw}" of a request: ${JSON.stringify(value.slice(0, 80))}`);
     }
-    text += `${prefix}${value}\r\n`;
+    text = text + prefix + value;
   }
   return text;
 }

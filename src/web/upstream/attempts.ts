@@ -289,7 +289,8 @@ class Try implements UpstreamHandler {
   }
 
   #headed(received: Pick<ReceivedResponse, "head" | "trailers">): void {
-    dropDuplicates(received.head.headers, (message) => this.#log("warn", failureText(message, "head")));
+    const dropped = dropDuplicates(received.head.headers);
+    if (dropped !== undefined) for (const line of dropped) this.#log("warn", failureText(line, "head"));
     const { peers, sticky } = this.#options.target;
     setReceived(this.#exchange, received);
     if (peers.timesHeads) peers.headed(this.#peer, this.#state.headerMs ?? 0, sharedNow());
@@ -304,9 +305,10 @@ class Try implements UpstreamHandler {
     this.#release("ok");
     const connection = this.#connection;
     const { kept } = this.#options.target;
+    const { startedAt, responseMs } = this.#state;
     if (!connection.reusable) return;
     if (kept === undefined) connection.close();
-    else kept.pool.give(this.#key, connection, kept.limits);
+    else kept.pool.give(this.#key, connection, kept.limits, startedAt + (responseMs ?? 0));
   }
 
   onFailure(failure: UpstreamFailure): void {

@@ -42,7 +42,7 @@ test("a connection is used again and again, and costs no descriptor", async () =
     const { recorder } = await ask(connection);
     expect(recorder.seen.at(-1)).toBe("end");
     if (recorder.seen[0] === "connect") connects++;
-    pool.give("a", connection, limits);
+    pool.give("a", connection, limits, performance.now());
     if (i === 100) before = readdirSync("/proc/self/fd").length;
   }
   expect(connects).toBe(10);

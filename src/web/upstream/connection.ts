@@ -21,6 +21,7 @@ import {
 } from "./conversation.ts";
 import { connectText, type FailureKind, failureText, type Phase, resetText, timeoutText } from "./failure.ts";
 import { bodyOf, type Feeder, Incoming } from "./incoming.ts";
+import type { Poolable } from "./pool.ts";
 import { type TunnelFailure, UpstreamTunnel } from "./tunnel.ts";
 
 /** The wheel may look this much early; a timeout must not come before its time. */
@@ -36,7 +37,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   /** Bytes of the last request's exchange. */
   bytesReceived = 0;
   /** Called when it is closed while it is idle, by the other side or after its time to `rest`: it is of no more use. */
-  whenLost: (() => void) | undefined;
+  whenLost: Poolable["whenLost"];
   deadline = 0;
   tick = -1;
 
@@ -96,10 +97,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#written = 0;
     this.bytesReceived = 0;
     this.#state = "busy";
-    if (this.#transport !== undefined) {
-      this.#begin();
-      return;
-    }
+    if (this.#transport !== undefined) return this.#begin();
     this.#setTimer(timeouts.connect);
     this.#connecting = this.#dialer.connect(this);
   }
@@ -132,22 +130,17 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   #begin(): void {
     // A piece of the body that is at hand, or comes in the same turn, leaves together with the head.
     this.#pump();
-    if (this.#pulling) setImmediate(() => this.#flushLater());
+    this.#arm();
+    if (this.#pulling) setImmediate(() => this.#flush());
     else this.#flush();
-    this.#arm();
-  }
-
-  #flushLater(): void {
-    if (this.#state !== "busy") return;
-    this.#flush();
-    this.#arm();
   }
 
   #flush(): void {
+    if (this.#state !== "busy") return;
     const output = this.#engine.takeOutput();
-    if (output.length === 0 || this.#transport === undefined) return;
     for (const piece of output) this.#written += piece.length;
-    this.#transport.write(output);
+    if (output.length > 0) this.#transport?.write(output);
+    this.#arm();
   }
 
   /** Asks for more of the body, unless it is on its way or the kernel has no room. A loop: sources may answer at once. */
@@ -173,7 +166,6 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
       return;
     }
     this.#flush();
-    this.#arm();
     this.#pump();
   }
 
@@ -222,7 +214,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#end("");
     const { whenLost } = this;
     this.whenLost = undefined;
-    whenLost?.();
+    whenLost?.(this);
   }
 
   /** What came in one piece is told in one piece: a response whose body has ended with it needs no stream. */

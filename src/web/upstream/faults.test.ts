@@ -155,7 +155,7 @@ test("an idle connection that the upstream closes is lost", async () => {
   upstream.serve = answering(hello);
   const { connection } = await ask(upstream.connect());
   const lost = new Promise<void>((resolve) => {
-    connection.whenLost = resolve;
+    connection.whenLost = () => resolve();
   });
   for (const socket of upstream.sockets) socket.end();
   await lost;
@@ -179,7 +179,7 @@ test("an idle connection on which the upstream speaks is lost", async () => {
   upstream.serve = answering(hello);
   const { connection } = await ask(upstream.connect());
   const lost = new Promise<void>((resolve) => {
-    connection.whenLost = resolve;
+    connection.whenLost = () => resolve();
   });
   for (const socket of upstream.sockets) socket.write(hello);
   await lost;

@@ -50,20 +50,23 @@ const singles = new Set([
   "x-accel-charset",
 ]);
 
-/** Takes the second ones away; `tell` gets a line for the log about each. */
-export function dropDuplicates(headers: Headers, tell: (message: string) => void): void {
+/** Takes the second ones away; returns a line for the log about each, if there are any. */
+export function dropDuplicates(headers: Headers): readonly string[] | undefined {
   const { names, values } = headers;
+  let lines: string[] | undefined;
   for (let i = 1; i < names.length; i++) {
     const { lower, raw } = names[i]!;
     let first = 0;
     while (names[first]!.lower !== lower) first++;
     if (first === i || !singles.has(lower)) continue;
     const before = `${names[first]!.raw}: ${values[first]}`;
-    tell(`upstream sent duplicate header line: "${raw}: ${values[i]}", previous value: "${before}", ignored`);
+    lines ??= [];
+    lines.push(`upstream sent duplicate header line: "${raw}: ${values[i]}", previous value: "${before}", ignored`);
     names.splice(i, 1);
     values.splice(i, 1);
     i--;
   }
+  return lines;
 }
 
 /** The trailers that the client gets. */

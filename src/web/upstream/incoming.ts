@@ -17,7 +17,9 @@ export interface Feeder {
 export class Incoming implements Source {
   /** undefined: it has all it will ever get. */
   #feeder: Feeder | undefined;
-  #pieces: Uint8Array[] = [];
+  /** Most bodies come in one piece: it needs no list. */
+  #first: Uint8Array | undefined;
+  #more: Uint8Array[] | undefined;
   #bytes = 0;
   #sink: Sink | undefined;
   #stopped = false;
@@ -30,7 +32,11 @@ export class Incoming implements Source {
 
   /** From the feeder: more bytes, which the reader sees at the next `pump`. */
   add(bytes: Uint8Array): void {
-    this.#pieces.push(bytes);
+    if (this.#first === undefined) this.#first = bytes;
+    else {
+      this.#more ??= [];
+      this.#more.push(bytes);
+    }
     this.#bytes += bytes.length;
   }
 
@@ -50,14 +56,13 @@ export class Incoming implements Source {
   /** All of it, if it has ended and nobody has begun to read it; else undefined. */
   takeWhole(): Uint8Array | undefined {
     if (!this.#ended || this.#sink !== undefined) return undefined;
-    const [first] = this.#pieces;
-    return this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces, this.#bytes);
+    return this.#more === undefined ? this.#first : this.#joined(this.#more.length);
   }
 
   /** From the feeder, after `add` and `end`: gives the reader what it waits for. */
   pump(): void {
     const sink = this.#sink;
-    if (sink !== undefined && (this.#pieces.length > 0 || this.#ended)) {
+    if (sink !== undefined && (this.#first !== undefined || this.#ended)) {
       this.#sink = undefined;
       this.#answer(sink);
     } else if (sink !== undefined && this.#failure !== undefined) {
@@ -73,21 +78,40 @@ export class Incoming implements Source {
   #answer(sink: Sink): void {
     const piece = this.#next();
     this.#bytes -= piece.length;
-    sink.push(piece, this.#ended && this.#pieces.length === 0);
+    sink.push(piece, this.#ended && this.#first === undefined);
   }
 
   /** Small pieces (an upstream's chunks, say) are joined: each push costs its reader more than the copying. */
   #next(): Uint8Array {
-    const pieces = this.#pieces;
-    if (pieces.length <= 1 || (pieces[0]?.length ?? 0) >= joinBelow) return pieces.shift() ?? nothing;
-    let size = 0;
+    const first = this.#first;
+    const more = this.#more;
+    if (first === undefined) return nothing;
+    if (more === undefined || first.length >= joinBelow) {
+      this.#dropTo(0);
+      return first;
+    }
+    let size = first.length;
     let count = 0;
-    while (count < pieces.length && size < highWater) size += pieces[count++]?.length ?? 0;
-    return Buffer.concat(pieces.splice(0, count), size);
+    while (count < more.length && size < highWater) size += more[count++]!.length;
+    const joined = this.#joined(count);
+    this.#dropTo(count);
+    return joined;
+  }
+
+  /** The first piece and `count` others. */
+  #joined(count: number): Uint8Array {
+    return Buffer.concat([this.#first ?? nothing, ...(this.#more?.slice(0, count) ?? [])]);
+  }
+
+  /** Forgets the first piece and `count` others. */
+  #dropTo(count: number): void {
+    const rest = this.#more?.slice(count);
+    this.#first = rest?.shift();
+    this.#more = rest === undefined || rest.length === 0 ? undefined : rest;
   }
 
   pull(to: Sink): void {
-    if (this.#pieces.length > 0 || this.#ended) this.#answer(to);
+    if (this.#first !== undefined || this.#ended) this.#answer(to);
     else if (this.#failure !== undefined) to.fail(this.#failure);
     else this.#sink = to;
     if (this.#stopped && this.#bytes === 0) {
@@ -100,7 +124,8 @@ export class Incoming implements Source {
     const feeder = this.#feeder;
     this.#feeder = undefined;
     this.#sink = undefined;
-    this.#pieces = [];
+    this.#first = undefined;
+    this.#more = undefined;
     this.#bytes = 0;
     feeder?.onCancelled(reason);
   }

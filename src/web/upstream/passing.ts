@@ -155,7 +155,7 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
       // That there is none may be said (RFC 9110 8.6), and some servers want to hear it.
       const isSaid = this.#conf.pass_request_body && exchange.request.headers.get("content-length") === "0";
       const length = isSaid && exchange.parent === undefined ? 0 : undefined;
-      return this.#respond(exchange, to, { length, content: () => undefined, isUnbuffered: false });
+      return this.#respond(exchange, to, length === undefined ? nothingSent : emptySent);
     }
     const length = body.kind === "bytes" ? body.bytes.length : body.length;
     const content = () =>
@@ -335,4 +335,6 @@ function withCookie(exchange: Exchange, { target }: Whither, made: Reply | Jump)
 }
 
 const noBytes = new Uint8Array(0);
-const nothingSent: Sent = { length: undefined, content: () => undefined, isUnbuffered: false };
+const nothing = (): undefined => undefined;
+const nothingSent: Sent = { length: undefined, content: nothing, isUnbuffered: false };
+const emptySent: Sent = { length: 0, content: nothing, isUnbuffered: false };

@@ -114,20 +114,18 @@ function usable(peers: readonly Peer[]): number {
   return count;
 }
 
-const plainly = <T>(work: () => T): T => work();
-
 /** All peers of an upstream. Times are ms of a clock that never steps. */
 export class Peers {
   primary: readonly Peer[];
   backup: readonly Peer[];
   readonly #balancer: Balancer;
-  readonly #locked: <T>(work: () => T) => T;
+  readonly #locked: PeersOptions["locked"];
 
   constructor(primary: readonly Peer[], backup: readonly Peer[], options: PeersOptions = {}) {
     this.primary = primary;
     this.backup = backup;
     this.#balancer = options.balancer ?? roundRobin;
-    this.#locked = options.locked ?? plainly;
+    this.#locked = options.locked;
   }
 
   /** Peers with these confs, whose state is this process's own. */
@@ -156,16 +154,19 @@ export class Peers {
 
   /** Takes a peer for a request; give it back with `release`. undefined: there is none now. */
   choose(selection: Selection, now: number): Peer | undefined {
-    return this.#locked(() => {
-      const found = this.#isSingle ? this.#single(selection, now) : this.#next(selection, now);
-      if (found === undefined) return undefined;
-      const { state, conf } = found;
-      selection.tried.push(found);
-      state.connections++;
-      if (now - state.checkedAt > conf.failTimeoutMs) state.checkedAt = now;
-      this.#balancer.taken?.(found, now);
-      return found;
-    });
+    const locked = this.#locked;
+    return locked === undefined ? this.#choose(selection, now) : locked(() => this.#choose(selection, now));
+  }
+
+  #choose(selection: Selection, now: number): Peer | undefined {
+    const found = this.#isSingle ? this.#single(selection, now) : this.#next(selection, now);
+    if (found === undefined) return undefined;
+    const { state, conf } = found;
+    selection.tried.push(found);
+    state.connections++;
+    if (now - state.checkedAt > conf.failTimeoutMs) state.checkedAt = now;
+    this.#balancer.taken?.(found, now);
+    return found;
   }
 
   #single({ sid }: Selection, now: number): Peer | undefined {
@@ -200,29 +201,35 @@ export class Peers {
   /** The response's head has come, after `headerMs`. */
   headed(peer: Peer, headerMs: number, now: number): void {
     const { headed } = this.#balancer;
-    if (headed !== undefined) this.#locked(() => headed(peer, headerMs, now));
+    const locked = this.#locked;
+    if (locked === undefined) headed?.(peer, headerMs, now);
+    else locked(() => headed?.(peer, headerMs, now));
   }
 
   /** The request is over at this peer. Returns whether it is left alone for a while now. */
   release(peer: Peer, ending: Ending, now: number, times?: Times): boolean {
-    return this.#locked(() => {
-      const { state, conf } = peer;
-      this.#balancer.released?.(peer, ending, times, now);
-      state.connections = Math.max(state.connections - 1, 0);
-      if (this.#isSingle) {
-        state.fails = 0;
-        return false;
-      }
-      if (ending !== "failed") {
-        if (state.accessedAt < state.checkedAt) state.fails = 0;
-        return false;
-      }
-      state.fails++;
-      state.accessedAt = now;
-      state.checkedAt = now;
-      if (conf.maxFails === 0) return false;
-      state.effectiveWeight = Math.max(state.effectiveWeight - Math.floor(conf.weight / conf.maxFails), 0);
-      return state.fails >= conf.maxFails;
-    });
+    const locked = this.#locked;
+    if (locked === undefined) return this.#release(peer, ending, now, times);
+    return locked(() => this.#release(peer, ending, now, times));
+  }
+
+  #release(peer: Peer, ending: Ending, now: number, times: Times | undefined): boolean {
+    const { state, conf } = peer;
+    this.#balancer.released?.(peer, ending, times, now);
+    state.connections = Math.max(state.connections - 1, 0);
+    if (this.#isSingle) {
+      state.fails = 0;
+      return false;
+    }
+    if (ending !== "failed") {
+      if (state.accessedAt < state.checkedAt) state.fails = 0;
+      return false;
+    }
+    state.fails++;
+    state.accessedAt = now;
+    state.checkedAt = now;
+    if (conf.maxFails === 0) return false;
+    state.effectiveWeight = Math.max(state.effectiveWeight - Math.floor(conf.weight / conf.maxFails), 0);
+    return state.fails >= conf.maxFails;
   }
 }

@@ -6,7 +6,7 @@ class Stub implements Poolable {
   requests = 1;
   connectedAt = 0;
   closed = false;
-  whenLost: (() => void) | undefined;
+  whenLost: Poolable["whenLost"];
   restMs = -1;
   rest(timeoutMs: number): void {
     this.restMs = timeoutMs;
@@ -20,19 +20,15 @@ class Stub implements Poolable {
 const usual: KeepLimits = { maxIdle: 2, timeoutMs: 60_000, timeMs: 3_600_000, requests: 1000 };
 
 function setUp() {
-  let now = 0;
-  const pool = new ConnectionPool<Stub>(() => now);
-  const advance = (ms: number) => {
-    now += ms;
-  };
-  return { pool, advance };
+  const pool = new ConnectionPool<Stub>();
+  return { pool };
 }
 
 test("what was given last is taken first, and only by its key", () => {
   const { pool } = setUp();
   const [a, b] = [new Stub(), new Stub()];
-  pool.give("x", a, usual);
-  pool.give("x", b, usual);
+  pool.give("x", a, usual, 0);
+  pool.give("x", b, usual, 0);
   expect(pool.take("y")).toBeUndefined();
   expect(pool.take("x")).toBe(b);
   expect(pool.take("x")).toBe(a);
@@ -43,9 +39,9 @@ test("what was given last is taken first, and only by its key", () => {
 test("too many: the one that was idle longest is closed, whosever it is", () => {
   const { pool } = setUp();
   const [a, b, c] = [new Stub(), new Stub(), new Stub()];
-  pool.give("x", a, usual);
-  pool.give("y", b, usual);
-  pool.give("y", c, usual);
+  pool.give("x", a, usual, 0);
+  pool.give("y", b, usual, 0);
+  pool.give("y", c, usual, 0);
   expect([a.closed, b.closed, c.closed]).toEqual([true, false, false]);
   expect(pool.size).toBe(2);
   expect(pool.take("x")).toBeUndefined();
@@ -54,21 +50,22 @@ test("too many: the one that was idle longest is closed, whosever it is", () => 
 test("connections are told how long they may wait", () => {
   const { pool } = setUp();
   const a = new Stub();
-  pool.give("x", a, usual);
+  pool.give("x", a, usual, 0);
   expect(a.restMs).toBe(60_000);
 });
 
 test("connections that are spent are not kept", () => {
-  const { pool, advance } = setUp();
+  const { pool } = setUp();
+  let now = 0;
   const refused = (change: Partial<Stub>, limits: Partial<KeepLimits> = {}) => {
     const connection = Object.assign(new Stub(), change);
-    pool.give("x", connection, { ...usual, ...limits });
+    pool.give("x", connection, { ...usual, ...limits }, now);
     return connection.closed && pool.size === 0;
   };
   expect(refused({ reusable: false })).toBe(true);
   expect(refused({ requests: 1000 })).toBe(true);
   expect(refused({}, { maxIdle: 0 })).toBe(true);
-  advance(3_600_001);
+  now = 3_600_001;
   expect(refused({})).toBe(true);
   expect(refused({ requests: 999, connectedAt: 3_600_000 })).toBe(false);
 });
@@ -76,8 +73,8 @@ test("connections that are spent are not kept", () => {
 test("a connection that is lost leaves the pool", () => {
   const { pool } = setUp();
   const a = new Stub();
-  pool.give("x", a, usual);
-  a.whenLost?.();
+  pool.give("x", a, usual, 0);
+  a.whenLost?.(a);
   expect(pool.size).toBe(0);
   expect(pool.take("x")).toBeUndefined();
   expect(a.closed).toBe(false);
@@ -86,8 +83,8 @@ test("a connection that is lost leaves the pool", () => {
 test("all are closed at the end", () => {
   const { pool } = setUp();
   const [a, b] = [new Stub(), new Stub()];
-  pool.give("x", a, usual);
-  pool.give("y", b, usual);
+  pool.give("x", a, usual, 0);
+  pool.give("y", b, usual, 0);
   pool.closeAll();
   expect([a.closed, b.closed, pool.size]).toEqual([true, true, 0]);
 });

@@ -7,7 +7,7 @@ export interface Poolable {
   /** ms of `performance.now`. */
   readonly connectedAt: number;
   /** Set while the pool has it: called when it is of no more use, closed by the other side or by its own `rest`. */
-  whenLost: (() => void) | undefined;
+  whenLost: ((connection: Poolable) => void) | undefined;
   /** It waits for its next request, and closes itself if there is none within `timeoutMs`; 0: it waits as long as it takes. */
   rest(timeoutMs: number): void;
   close(): void;
@@ -28,16 +28,12 @@ export interface KeepLimits {
 const spareKeys = 64;
 
 export class ConnectionPool<C extends Poolable = Poolable> {
-  readonly #now: () => number;
   /** Of all keys, in the order in which they were given: the first has been idle longest. */
-  readonly #all = new Map<C, string>();
+  readonly #all = new Map<Poolable, string>();
   /** The same by key, in the same order. */
   readonly #byKey = new Map<string, C[]>();
 
-  /** `now`: ms of `performance.now`. */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-  }
+  readonly #lost = (connection: Poolable): void => this.#forget(connection);
 
   get size(): number {
     return this.#all.size;
@@ -52,12 +48,13 @@ export class ConnectionPool<C extends Poolable = Poolable> {
     return connection;
   }
 
-  /** Keeps it for the next request to `key`, or closes it. Where there are too many, the one that was idle longest goes. */
-  give(key: string, connection: C, limits: KeepLimits): void {
+  /**
+   * Keeps it for the next request to `key`, or closes it. Where there are too many, the one that was idle longest goes.
+   * `now`: ms of `performance.now`.
+   */
+  give(key: string, connection: C, limits: KeepLimits, now: number): void {
     const isSpent =
-      !connection.reusable ||
-      connection.requests >= limits.requests ||
-      this.#now() - connection.connectedAt > limits.timeMs;
+      !connection.reusable || connection.requests >= limits.requests || now - connection.connectedAt > limits.timeMs;
     if (isSpent || limits.maxIdle <= 0) {
       connection.close();
       return;
@@ -70,7 +67,7 @@ export class ConnectionPool<C extends Poolable = Poolable> {
     const others = this.#byKey.get(key);
     if (others !== undefined) others.push(connection);
     else this.#begin(key, connection);
-    connection.whenLost = () => this.#forget(connection);
+    connection.whenLost = this.#lost;
     connection.rest(limits.timeoutMs);
   }
 
@@ -86,16 +83,20 @@ export class ConnectionPool<C extends Poolable = Poolable> {
     this.#byKey.set(key, [connection]);
   }
 
-  #drop(connection: C): void {
+  #drop(connection: Poolable): void {
     this.#forget(connection);
     connection.close();
   }
 
-  #forget(connection: C): void {
+  #forget(connection: Poolable): void {
     const key = this.#all.get(connection);
     connection.whenLost = undefined;
     this.#all.delete(connection);
     const others = key === undefined ? undefined : this.#byKey.get(key);
-    others?.splice(others.lastIndexOf(connection), 1);
+    if (key === undefined || others === undefined) return;
+    this.#byKey.set(
+      key,
+      others.filter((each) => each !== connection),
+    );
   }
 }

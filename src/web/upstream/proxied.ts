@@ -1,6 +1,6 @@
 /** Requests and responses between us and an HTTP upstream: what is passed on, what is changed, what stays behind. */
 
-import type { ClientRequestHead, ReceivedHead } from "../../http/h1/client.ts";
+import type { ClientRequestHead } from "../../http/h1/client.ts";
 import type { PassedFields } from "../../http/h1/write_request.ts";
 import { Headers } from "../../http/headers.ts";
 import type { Exchange } from "../exchange.ts";
@@ -95,21 +95,4 @@ export function fieldRules(hidden: ReadonlySet<string>, changed: readonly string
   for (const name of changed) rules.set(name, "change");
   for (const name of [...ownFields, ...hidden]) rules.set(name, "drop");
   return rules;
-}
-
-/** The response's fields for the client. */
-export function passFields(
-  { headers: { names, values } }: Pick<ReceivedHead, "headers">,
-  rules: FieldRules,
-  change: (lower: string, value: string) => string,
-): Headers {
-  const headers = new Headers();
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i]!;
-    const rule = rules.get(name.lower);
-    if (rule === "drop") continue;
-    headers.names.push(name);
-    headers.values.push(rule === "change" ? change(name.lower, values[i]!) : values[i]!);
-  }
-  return headers;
 }

@@ -1,6 +1,6 @@
 /** An upstream's response as the client gets it: fields that stay behind, redirects and cookies changed, X-Accel-* obeyed. */
 import type { ReceivedHead } from "../../http/h1/client.ts";
-import type { Headers } from "../../http/headers.ts";
+import { Headers } from "../../http/headers.ts";
 import { emptyBody, type Reply } from "../../http/message.ts";
 import { charsetOverride } from "../charset_override.ts";
 import type { Conf } from "../directive.ts";
@@ -12,7 +12,7 @@ import { redirectTarget } from "../redirect.ts";
 import { innerUri } from "../unsafe_uri.ts";
 import { type CookieChanges, changedCookie } from "./cookie_rules.ts";
 import { type PassingConf, passingConf } from "./passing_rows.ts";
-import { type FieldRules, fieldRules, passFields } from "./proxied.ts";
+import { type FieldRules, fieldRules } from "./proxied.ts";
 import { type Destination, namedMatchOf } from "./proxy_pass.ts";
 import type { proxyDirectives } from "./proxy_rows.ts";
 import { changedRedirect, type RedirectRule } from "./redirect_rules.ts";
@@ -78,26 +78,10 @@ export function proxyReplyPlan(conf: Conf<typeof proxyDirectives>, { block }: Co
 type ProxiedHead = Pick<ReceivedHead, "status" | "reason" | "headers">;
 
 /** The reply without its body, or where X-Accel-Redirect leads. */
-export function proxiedReply(
-  exchange: Exchange,
-  plan: ReplyPlan,
-  to: Pick<Destination, "redirectFrom">,
-  head: ProxiedHead,
-): Reply | Jump {
+export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Whence, head: ProxiedHead): Reply | Jump {
   const instead = obeyAccel(exchange, head.headers, plan.ignored);
   if (instead !== undefined) return instead;
-  const byDefault =
-    plan.locationPath === undefined || to.redirectFrom === undefined
-      ? undefined
-      : { from: to.redirectFrom, to: plan.locationPath };
-  const headers = passFields(head, plan.fields, (lower, value) => {
-    if (lower === "location") {
-      const changed = changedRedirect(exchange, plan.redirects, byDefault, value);
-      return changed === undefined ? value : redirectTarget(exchange, changed);
-    }
-    if (lower === "refresh") return changedRefresh(exchange, plan, byDefault, value);
-    return lower === "set-cookie" && plan.cookies !== undefined ? changedCookie(exchange, plan.cookies, value) : value;
-  });
+  const headers = passedFields(exchange, plan, to, head.headers);
   if (head.status !== 200 && head.status !== 206 && head.status !== 304) headers.delete("last-modified");
   const upgrade = head.headers.get("upgrade");
   if (head.status === 101 && upgrade !== undefined) headers.add("Upgrade", upgrade);
@@ -113,6 +97,31 @@ export function proxiedReply(
   if (plan.forcesRanges) headers.set("Accept-Ranges", "bytes");
   if (plan.intercepts && head.status >= 300) reply.isPage = true;
   return reply;
+}
+
+type Whence = Pick<Destination, "redirectFrom">;
+
+/** The response's fields for the client. */
+function passedFields(exchange: Exchange, plan: ReplyPlan, from: Whence, { names, values }: Headers): Headers {
+  const headers = new Headers();
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    const rule = plan.fields.get(name.lower);
+    if (rule === "drop") continue;
+    headers.names.push(name);
+    headers.values.push(rule === "change" ? changed(exchange, plan, from, name.lower, values[i]!) : values[i]!);
+  }
+  return headers;
+}
+
+function changed(exchange: Exchange, plan: ReplyPlan, { redirectFrom }: Whence, lower: string, value: string): string {
+  if (lower === "set-cookie") return plan.cookies === undefined ? value : changedCookie(exchange, plan.cookies, value);
+  const { locationPath } = plan;
+  const byDefault =
+    locationPath === undefined || redirectFrom === undefined ? undefined : { from: redirectFrom, to: locationPath };
+  if (lower === "refresh") return changedRefresh(exchange, plan, byDefault, value);
+  const target = changedRedirect(exchange, plan.redirects, byDefault, value);
+  return target === undefined ? value : redirectTarget(exchange, target);
 }
 
 /** Does what a response's X-Accel-* fields say, apart from those that are `ignored`; where X-Accel-Redirect leads. */
