@@ -4,6 +4,7 @@
  */
 import { Timers } from "../../src/base/timers.ts";
 import { H1Server } from "../../src/http/h1/server.ts";
+import { sharedMemory } from "../../src/net/libc.ts";
 import { StreamTransport, streamEvents } from "../../src/net/stream.ts";
 import { Site } from "../../src/web/site.ts";
 import { ConnectionClient } from "../../src/worker/client.ts";
@@ -69,14 +70,15 @@ async function turn(clients: readonly StreamTransport[], request: Buffer): Promi
   } while (asked.length > 0);
 }
 
-async function measure(name: string, http: string, text = usual): Promise<void> {
+async function measure(name: string, http: string, request: Buffer): Promise<void> {
   const timers = new Timers();
   const counters = countersOf();
-  const site = new Site(built(`events { } http { access_log off; keepalive_requests 1000000000; ${http} }`), {
-    ...runtime,
-    timers,
-    counters,
-  });
+  const configuration = built(`events { } http { access_log off; keepalive_requests 1000000000; ${http} }`);
+  const zone = (wanted: string): number => {
+    const found = configuration.setup.zones.find(({ name }) => name === wanted);
+    return sharedMemory(wanted, found?.sizeBytes ?? 0);
+  };
+  const site = new Site(configuration, { ...runtime, timers, counters, zone });
   const address = site.addresses.get("127.0.0.1:8000");
   if (address === undefined) throw new Error("nobody listens");
   const service: Service = {
@@ -97,7 +99,6 @@ async function measure(name: string, http: string, text = usual): Promise<void> 
     transport.handler = new Connection(transport, new H1Server(address.policyFor(client)), service, address, client);
     return transport;
   });
-  const request = Buffer.from(text);
   // Connections to upstreams are made first.
   await turn(clients, request);
   for (let i = 0; i < 10; i++) await turn([], request);
@@ -118,10 +119,30 @@ async function measure(name: string, http: string, text = usual): Promise<void> 
 
 fakeConnections();
 const only = process.argv[2] ?? "";
-const cases: Readonly<Record<string, string>> = {
-  return: `server { listen 127.0.0.1:8000; location / { return 200 "Hello, World!"; } }`,
-  proxy: `upstream u { server 127.0.0.1:18000; keepalive 64; } server { listen 127.0.0.1:8000; location / {
+const many = (count: number, text: (i: number) => string): string =>
+  Array.from({ length: count }, (_, i) => text(i)).join(" ");
+const hello = 'return 200 "Hello, World!";';
+const cases: Readonly<Record<string, readonly [http: string, request?: string]>> = {
+  gif: [`server { listen 127.0.0.1:8000; location / { empty_gif; } }`],
+  return: [`server { listen 127.0.0.1:8000; location / { ${hello} } }`],
+  names: [
+    many(
+      200,
+      (i) => `server { listen 127.0.0.1:8000; server_name www.tenant${i}.example *.tenant${i}.example;
+      ${many(30, (k) => `location /static/${k}/ { ${hello} }`)}
+      ${many(20, (k) => `location ~ ^/shop/${k}/items/(\\d+)\\.json$ { return 200 "item $1 of ${k}"; }`)} }`,
+    ),
+    usual.replace("localhost", "www.tenant149.example").replace("/shop/items", "/shop/15/items/77.json"),
+  ],
+  limit_req: [
+    `limit_req_zone $binary_remote_addr zone=all:10m rate=1000000r/s;
+    server { listen 127.0.0.1:8000; limit_req zone=all burst=100000 nodelay; location / { ${hello} } }`,
+  ],
+  proxy: [
+    `upstream u { server 127.0.0.1:18000; keepalive 64; } server { listen 127.0.0.1:8000; location / {
     proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; } }`,
+  ],
 };
-for (const [name, http] of Object.entries(cases)) if (name.includes(only)) await measure(name, http);
+for (const [name, [http, text = usual]] of Object.entries(cases))
+  if (name.includes(only)) await measure(name, http, Buffer.from(text));
 process.exit(0);

@@ -5,6 +5,7 @@
  * repetition forgets what it found in an earlier round, `\K` does not move where the match begins, and what may stand
  * in a lookbehind is not limited. Recursion, conditions, `(?|`, verbs, `\X` and UTF mode are refused.
  */
+import { literalPrefix } from "./regex_prefix.ts";
 import { PatternFault } from "./regex_reader.ts";
 import { translate } from "./regex_translate.ts";
 
@@ -21,14 +22,24 @@ export interface Pattern {
   exec(subject: string): readonly string[] | undefined;
 }
 
+/** Every path begins with a slash: that alone tells nothing apart. */
+const shortestPrefix = 2;
+
 /** A text: why there can be no such pattern, as Nginx words it, from `pcre2_compile() failed: ` on. */
 export function compileRegex(pattern: string, caseless: boolean): Pattern | string {
   try {
     const { source, groups, groupCount, names } = translate(pattern, caseless);
     const regex = new RegExp(source);
-    const parts = { source: pattern, names, groupCount: groups.length - 1, test: regex.test.bind(regex) };
     // Helping groups of the translation are counted by JavaScript, not by the user.
-    return { ...parts, exec: groupCount === parts.groupCount ? plainExec(regex) : sortedExec(regex, groups) };
+    const exec = groupCount === groups.length - 1 ? plainExec(regex) : sortedExec(regex, groups);
+    const parts = { source: pattern, names, groupCount: groups.length - 1 };
+    const prefix = caseless ? "" : literalPrefix(pattern);
+    if (prefix.length < shortestPrefix) return { ...parts, test: regex.test.bind(regex), exec };
+    return {
+      ...parts,
+      test: (subject) => subject.startsWith(prefix) && regex.test(subject),
+      exec: (subject) => (subject.startsWith(prefix) ? exec(subject) : undefined),
+    };
   } catch (error) {
     if (error instanceof PatternFault) return failure(pattern, error.message, error.offset);
     // Too large for the engine, or nested too deep.
