@@ -138,6 +138,11 @@ const cases: Readonly<Record<string, readonly [http: string, request?: string]>>
     `limit_req_zone $binary_remote_addr zone=all:10m rate=1000000r/s;
     server { listen 127.0.0.1:8000; limit_req zone=all burst=100000 nodelay; location / { ${hello} } }`,
   ],
+  least_conn: [
+    `upstream u { least_conn; server 127.0.0.1:18000; server 127.0.0.1:18001; keepalive 64; }
+    server { listen 127.0.0.1:8000; location / {
+      proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; } }`,
+  ],
   proxy: [
     `upstream u { server 127.0.0.1:18000; keepalive 64; } server { listen 127.0.0.1:8000; location / {
     proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; } }`,

@@ -3,20 +3,29 @@ import type { Peer } from "../peers.ts";
 import type { Choice } from "./balancer.ts";
 import { furthest } from "./round_robin.ts";
 
+/** `measure` is asked once about each peer that can be had. */
 export function least(
   peers: readonly Peer[],
   { tried, now }: Choice,
   measure: (peer: Peer) => number,
 ): Peer | undefined {
-  const usable = peers.filter((peer) => !tried.includes(peer) && peer.isUsable(now));
-  const measures = new Map(usable.map((peer) => [peer, measure(peer)]));
-  const of = (peer: Peer): number => measures.get(peer) ?? 0;
   let best: Peer | undefined;
-  for (const peer of usable)
-    if (best === undefined || of(peer) * best.conf.weight < of(best) * peer.conf.weight) best = peer;
-  if (best === undefined) return undefined;
-  const { conf } = best;
-  const bestMeasure = of(best);
-  const equal = usable.filter((peer) => of(peer) * conf.weight === bestMeasure * peer.conf.weight);
-  return equal.length > 1 ? furthest(equal, () => true, best) : best;
+  let bestMeasure = 0;
+  let equal: Peer[] | undefined;
+  for (const peer of peers) {
+    if (tried.includes(peer) || !peer.isUsable(now)) continue;
+    const measured = measure(peer);
+    const difference = best === undefined ? -1 : measured * best.conf.weight - bestMeasure * peer.conf.weight;
+    if (difference < 0) {
+      best = peer;
+      bestMeasure = measured;
+      equal = undefined;
+    } else if (difference === 0 && best !== undefined) {
+      equal ??= [best];
+      equal.push(peer);
+    }
+  }
+  return equal === undefined ? best : furthest(equal, all, best);
 }
+
+const all = (): boolean => true;
