@@ -437,3 +437,19 @@ test("a client that has nothing more to say does not keep the server from stoppi
   socket.destroy();
   await other[Symbol.asyncDispose]();
 });
+
+test("by default only ciphers with forward secrecy and authenticated encryption (RFC 9325 4.2)", async () => {
+  const speaks = (ciphers: string): Promise<boolean> =>
+    new Promise((resolve) => {
+      const options = { port: server.port, host: "127.0.0.1", servername: "localhost", rejectUnauthorized: false };
+      const socket = tlsConnect({ ...options, ciphers, maxVersion: "TLSv1.2" }, () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.on("error", () => resolve(false));
+    });
+  const weak = ["AES128-GCM-SHA256", "AES256-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA"];
+  expect(await Promise.all(weak.map(speaks))).toEqual(weak.map(() => false));
+  const sound = ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"];
+  expect(await Promise.all(sound.map(speaks))).toEqual(sound.map(() => true));
+});

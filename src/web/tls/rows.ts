@@ -232,6 +232,16 @@ const stapling = "the runtime cannot staple answers of certificates' issuers";
 const unused = (summary: string): Directive<string | undefined> =>
   text({ contexts, initial: undefined, summary, syntax: "string", deviation: "Accepted, not used." });
 
+/** Forward secrecy and authenticated encryption: whatever clients of the last ten years speak (RFC 9325 4.2). */
+const soundCiphers = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
 export const sslDirectives = {
   ssl_certificate: files("The server's certificate with those that lead to a known authority; one per kind of key."),
   ssl_certificate_key: files("The key of the certificate at the same place."),
@@ -250,11 +260,12 @@ export const sslDirectives = {
   ssl_protocols: protocolsRow(contexts),
   ssl_ciphers: text({
     contexts,
-    initial: "HIGH:!aNULL:!MD5",
-    initialText: "HIGH:!aNULL:!MD5",
+    initial: soundCiphers,
+    initialText: "ECDHE with AES-GCM or ChaCha20-Poly1305",
     syntax: "ciphers",
     summary: "Ciphers up to TLS 1.2, in OpenSSL's notation.",
-    deviation: "`@SECLEVEL` has no effect.",
+    deviation:
+      "`@SECLEVEL` has no effect. Nginx's default is `HIGH:!aNULL:!MD5`, with ciphers without forward secrecy and with CBC among them.",
   }),
   ssl_buffer_size: size({
     contexts,
