@@ -17,7 +17,7 @@ export interface Started extends Target {
 export async function start(one: Case, variant: Variant, workplace: Workplace): Promise<Started> {
   const place = await workplace.place();
   const commands = variant.commands(place);
-  const server = await Server.start(commands, `http://127.0.0.1:${place.port}${one.readyPath}`);
+  const server = await Server.start(commands, `${one.scheme ?? "http"}://127.0.0.1:${place.port}${one.readyPath}`);
   return { port: place.port, server, commands: commands.map((command) => readable(command, place)) };
 }
 

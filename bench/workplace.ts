@@ -6,7 +6,7 @@ import { freePort } from "./process.ts";
 import type { Place } from "./servers/contender.ts";
 import type { Tools } from "./tools.ts";
 
-const fileSizes = { "1k.txt": 1_024, "4k.txt": 4_096, "100k.txt": 102_400, "1m.txt": 1_048_576 };
+const fileSizes = { "1k.txt": 1_024, "4k.txt": 4_096, "10k.txt": 10_240, "100k.txt": 102_400, "1m.txt": 1_048_576 };
 const line = "The quick brown unicorn jumps over the lazy reverse proxy.\n";
 const apps = join(import.meta.dir, "apps");
 
@@ -25,6 +25,7 @@ export class Workplace {
     for (const [name, bytes] of Object.entries(fileSizes)) {
       writeFileSync(join(this.#files, name), line.repeat(Math.ceil(bytes / line.length)).slice(0, bytes));
     }
+    this.#createCertificate();
     if (tools.python && tools.django) this.#createDatabase(tools.python);
   }
 
@@ -34,6 +35,18 @@ export class Workplace {
 
   get #database(): string {
     return join(this.#folder, "fortunes.sqlite3");
+  }
+
+  get #certificate(): string {
+    return join(this.#folder, "localhost");
+  }
+
+  /** RSA, as most certificates still are. */
+  #createCertificate(): void {
+    const files = ["-keyout", `${this.#certificate}.key`, "-out", `${this.#certificate}.crt`];
+    const argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"];
+    const { exitCode, stderr } = Bun.spawnSync([...argv, ...files], { stderr: "pipe" });
+    if (exitCode !== 0) throw new Error(`the certificate could not be made:\n${stderr.toString()}`);
   }
 
   #createDatabase(python: string): void {
@@ -56,6 +69,7 @@ export class Workplace {
       tools: this.#tools,
       cores: navigator.hardwareConcurrency,
       apps,
+      certificate: this.#certificate,
       files: this.#files,
       database: this.#database,
     };

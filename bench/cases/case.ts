@@ -20,6 +20,8 @@ export interface Case {
   /** What --only selects by, e.g. "wsgi-hello". */
   id: string;
   title: string;
+  /** absent: "http". */
+  scheme?: "https";
   /** Answers 200 as soon as the server serves. */
   readyPath: string;
   lanes: Lane[];

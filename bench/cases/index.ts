@@ -4,6 +4,7 @@ import { accessLog, gzipJson, limitRequests, manyNames } from "./configured.ts";
 import { djangoPage } from "./django.ts";
 import { mixedCase } from "./mixed.ts";
 import { proxyCases } from "./proxy.ts";
+import { secureCases } from "./secure.ts";
 import { slowClients } from "./slow.ts";
 import { idleConnections, newConnection, staticSizes, staticTogether } from "./static.ts";
 import { body10k, echo, hello, wait } from "./wsgi.ts";
@@ -25,6 +26,7 @@ export const cases: Case[] = [
   gzipJson,
   limitRequests,
   ...proxyCases,
+  ...secureCases,
 ];
 
 export const groupFloors: GroupFloor[] = [staticTogether];

@@ -11,6 +11,8 @@ export interface WrkLoad {
   headers?: Record<string, string>;
   /** A new connection for each request. */
   close?: boolean;
+  /** Over TLS. */
+  secure?: boolean;
 }
 
 /** wrk knows whole seconds only, and half of one is enough. */
@@ -25,11 +27,13 @@ export function wrkEither(load: WrkLoad): Load[] {
 
 export function wrk(load: WrkLoad, threads: number): Load {
   return {
-    label: `${argv(load, threads).join(" ")} http://127.0.0.1:PORT${load.path}${load.bodyBytes ? ` (POST ${load.bodyBytes} bytes)` : ""}`,
+    label: `${argv(load, threads).join(" ")} ${scheme(load)}://127.0.0.1:PORT${load.path}${load.bodyBytes ? ` (POST ${load.bodyBytes} bytes)` : ""}`,
     warm: async (target) => void (await runWrk(load, target, threads, 1, warmMs)),
     run: async (target, seconds) => outcome(await runWrk(load, target, threads, seconds)),
   };
 }
+
+const scheme = ({ secure }: WrkLoad): string => (secure ? "https" : "http");
 
 function argv(load: WrkLoad, threads: number): string[] {
   const fields = { ...load.headers, ...(load.close ? { Connection: "close" } : {}) };
@@ -51,7 +55,7 @@ async function runWrk(
       `-d${seconds}s`,
       "-s",
       join(import.meta.dir, "wrk.lua"),
-      `http://127.0.0.1:${target.port}${load.path}`,
+      `${scheme(load)}://127.0.0.1:${target.port}${load.path}`,
     ],
     {
       env: { ...process.env, ...(load.bodyBytes ? { BENCH_BODY_BYTES: `${load.bodyBytes}` } : {}) },

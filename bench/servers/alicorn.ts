@@ -35,6 +35,7 @@ function variant(demand: AlicornDemand, { processes, threads }: Shape): Variant 
           "--bind", `127.0.0.1:${place.port}`,
           "--workers", `${processes}`,
           "--threads", `${threads}`,
+          ...(demand.secure ? ["--certfile", `${place.certificate}.crt`, "--keyfile", `${place.certificate}.key`] : []),
           ...(demand.files ? ["--static", `/static=${place.files}`] : []),
           "--log-level", "warning",
         ],

@@ -11,7 +11,9 @@ export interface Place {
   cores: number;
   /** bench/apps */
   apps: string;
-  /** Holds 1k.txt, 4k.txt, 100k.txt, 1m.txt. */
+  /** A certificate for localhost is in this file with ".crt" at its end, its key with ".key". */
+  certificate: string;
+  /** Holds 1k.txt, 4k.txt, 10k.txt, 100k.txt, 1m.txt. */
   files: string;
   /** The SQLite database of the Django case. */
   database: string;
@@ -54,6 +56,8 @@ export const shape = (processes: number, threads: number): Shape => ({ processes
 export interface AppDemand {
   /** "module:variable" in bench/apps */
   app: string;
+  /** HTTP/2 over TLS, with the certificate of the place. */
+  secure?: boolean;
   /** What it needs besides Python. */
   needs?: ToolName[];
 }

@@ -44,7 +44,10 @@ function variant(demand: GunicornDemand, shape: GunicornShape): Variant {
     label: `${shape.worker}, ${shape.workers} workers${threads}`,
     commands: (place) => {
       const socket = join(place.folder, "gunicorn.sock");
-      return [gunicornCommand(place, demand, shape, socket), nginxCommand(place, { kind: "proxy", socket })];
+      return [
+        gunicornCommand(place, demand, shape, socket),
+        nginxCommand(place, { kind: "proxy", socket }, demand.secure),
+      ];
     },
   };
 }

@@ -24,17 +24,17 @@ export function nginxStatic(): Contender {
   return { name: "Nginx", ours: false, needs: ["nginx"], variants: [variant] };
 }
 
-/** The command that runs Nginx on the port of `place`, with its configuration. */
-export function nginxCommand(place: Place, site: NginxSite): Command {
+/** The command that runs Nginx on the port of `place`, with its configuration. `secure`: HTTP/2 over TLS. */
+export function nginxCommand(place: Place, site: NginxSite, secure = false): Command {
   const path = join(place.folder, "nginx.conf");
   return {
     argv: [toolPath(place.tools, "nginx"), "-p", place.folder, "-c", path, "-e", "stderr"],
     cwd: place.folder,
-    files: [{ path, text: configuration(place, site) }],
+    files: [{ path, text: configuration(place, site, secure) }],
   };
 }
 
-function configuration(place: Place, site: NginxSite): string {
+function configuration(place: Place, site: NginxSite, secure: boolean): string {
   return `daemon off;
 worker_processes ${place.cores};
 worker_rlimit_nofile ${connectionsPerWorker + 3_000};
@@ -64,8 +64,8 @@ http {
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
 ${upstream(site)}    server {
-        listen 127.0.0.1:${place.port} backlog=4096 reuseport;
-        server_name localhost;
+        listen 127.0.0.1:${place.port}${secure ? " ssl http2" : ""} backlog=4096 reuseport;
+${secure ? `        ssl_certificate ${place.certificate}.crt;\n        ssl_certificate_key ${place.certificate}.key;\n` : ""}        server_name localhost;
 ${location(place, site)}
     }
 }
