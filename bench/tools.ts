@@ -36,6 +36,7 @@ const rows = {
   gunicorn: { cure: pipCure, find: venvFile("gunicorn"), version: (path) => [path, "--version"] },
   gunicorn_h1c: { cure: pipCure, find: () => distribution("gunicorn_h1c"), version: moduleVersion("gunicorn_h1c") },
   django: { cure: pipCure, find: venvFile("django-admin"), version: moduleVersion("Django") },
+  gevent: { cure: pipCure, find: () => distribution("gevent"), version: moduleVersion("gevent") },
   granian: { cure: pipCure, find: venvFile("granian"), version: (path) => [path, "--version"] },
   // The newer one of PyPI, which needs a C compiler, else Debian's.
   uwsgi: {

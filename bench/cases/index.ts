@@ -2,6 +2,7 @@
 import type { Case, GroupFloor } from "./case.ts";
 import { accessLog, gzipJson, limitRequests, manyNames } from "./configured.ts";
 import { djangoPage } from "./django.ts";
+import { gunicornCases } from "./gunicorn.ts";
 import { mixedCase } from "./mixed.ts";
 import { proxyCases } from "./proxy.ts";
 import { secureCases } from "./secure.ts";
@@ -15,6 +16,7 @@ export const cases: Case[] = [
   body10k,
   echo,
   wait,
+  ...gunicornCases,
   mixedCase,
   djangoPage,
   ...staticSizes,
