@@ -60,6 +60,8 @@ export interface ResponseHead {
   headers: Headers;
   /** The Server field's value instead of the engine's own; "": none. A field in `headers` stands above both. */
   server?: string;
+  /** Protocols that could be spoken instead, Upgrade's value (RFC 9110 7.8); said in HTTP/1.1 alone. 426 has to say some. */
+  offers?: string;
   /** No Date is added. */
   undated?: boolean;
   /** Seconds that an unused connection stays open: sent as `Keep-Alive: timeout=…` if it does. */

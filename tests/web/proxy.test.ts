@@ -250,6 +250,14 @@ test("trailers", async () => {
   expect(await site.get("/trailers/t")).toEndWith("0\r\nX-T: end\r\n\r\n");
 });
 
+test("what could be spoken instead is passed on, and said to be the connection's matter (RFC 9110 7.8)", async () => {
+  answers.newer =
+    "HTTP/1.1 426 Upgrade Required\r\nUpgrade: HTTP/3\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n";
+  const text = await site.get("/newer");
+  expect(fieldOf(text, "Upgrade")).toBe("HTTP/3");
+  expect(text.match(/^Connection: .*$/gm)).toEqual(["Connection: upgrade", "Connection: close"]);
+});
+
 test("switched protocols become a tunnel", async () => {
   said("ws", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nhello");
   said("", "");

@@ -15,7 +15,7 @@ import { HeadReader } from "./head.ts";
 import { Kept } from "./kept.ts";
 import { type Policy, strictPolicy } from "./policy.ts";
 import { type KnownSections, sectionsOf } from "./sections.ts";
-import { contentLength, writeHead, writeOwnFields, writeUpgrade } from "./write.ts";
+import { contentLength, writeHead, writeOffer, writeOwnFields, writeUpgrade } from "./write.ts";
 
 /**
  * What the next byte from the peer is. "held": part of a later request, kept until the response has ended. "tunnel": nothing
@@ -280,6 +280,7 @@ export class H1Server implements ServerEngine {
     } else if (framing === "chunked") {
       text += "\r\nTransfer-Encoding: chunked";
     }
+    if (head.offers !== undefined && this.#version === 11) text += writeOffer(head.offers);
     if (framing === "close" || !this.#mayReuse()) this.#persistent = false;
     // HTTP/0.9 knows no heads: the body is all there is.
     if (this.#version !== 9) this.#out.text(text + this.#connectionFields(head));

@@ -114,9 +114,13 @@ export function writeOwnFields({ headers, undated }: ResponseHead, server: strin
 /** The protocol that a response with status 101 switches to (RFC 9110 7.8): here the head's word counts. */
 export function writeUpgrade({ headers }: ResponseHead): string {
   const protocol = headers.get("upgrade");
-  if (protocol === undefined) return "\r\nConnection: upgrade";
-  checkValue("Upgrade", protocol);
-  return `\r\nUpgrade: ${protocol}\r\nConnection: upgrade`;
+  return protocol === undefined ? "\r\nConnection: upgrade" : writeOffer(protocol);
+}
+
+/** What could be spoken instead, a matter of this connection (RFC 9110 7.8). */
+export function writeOffer(protocols: string): string {
+  checkValue("Upgrade", protocols);
+  return `\r\nUpgrade: ${protocols}\r\nConnection: upgrade`;
 }
 
 /** RFC 9112 7.1.2: the end of a chunked body, with its trailers. */

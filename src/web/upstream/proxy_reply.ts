@@ -91,6 +91,7 @@ export function proxiedReply(exchange: Exchange, plan: ReplyPlan, to: Whence, he
     isJudged: plan.forcesRanges ? "conditions" : true,
   };
   if (head.reason !== "") reply.head.reason = head.reason;
+  if (head.status !== 101 && upgrade !== undefined) reply.head.offers = upgrade;
   // Who passes on the upstream's own also passes on that it has none.
   if (plan.passesServer === true && !headers.has("server")) reply.head.server = "";
   if (plan.passesDate === true && !headers.has("date")) reply.head.undated = true;
