@@ -12,7 +12,7 @@ import re
 import sys
 from typing import Any
 
-from . import worker_types
+from . import tls_settings, worker_types
 from .config import Config, ConfigFailure, load, parse_address
 from .loader import LoadError
 from .settings import NO_DIRTY, ROWS, FromEnvironment
@@ -34,13 +34,12 @@ def main(version: str, arguments: list[str]) -> int:
     try:
         cfg = load(arguments, version)
         kind, _ = worker_types.resolve(cfg)
-        if cfg.is_ssl:
-            raise ConfigFailure("TLS is not there yet: let a proxy in front do it, and leave certfile and keyfile out")
+        tls = tls_settings.read(cfg)
         if cfg.print_config or cfg.check_config:
             return _check(cfg)
     except ConfigFailure as failure:
         return complain(failure)
-    facts = json.dumps({"settings": _plain(cfg), **_derived(cfg, kind)}, default=str)
+    facts = json.dumps({"settings": _plain(cfg), **_derived(cfg, kind, tls)}, default=str)
     os.ftruncate(output, 0)
     os.pwrite(output, facts.encode(), 0)
     return 0
@@ -69,7 +68,7 @@ def _plain(cfg: Config) -> dict[str, Any]:
     return {row.name: cfg.settings[row.name].value for row in ROWS if not row.is_hook}
 
 
-def _derived(cfg: Config, kind: str) -> dict[str, Any]:
+def _derived(cfg: Config, kind: str, tls: dict[str, Any] | None) -> dict[str, Any]:
     threads = {"sync": 1, "gthread": max(1, cfg.threads), "gevent": cfg.worker_connections}[kind]
     addresses = [parse_address(text) for text in cfg.bind]
     return {
@@ -81,8 +80,15 @@ def _derived(cfg: Config, kind: str) -> dict[str, Any]:
         "name": cfg.proc_name,
         "userName": cfg.user_name,
         "accessInPython": _wants_python_log(cfg),
-        "notes": _notes(cfg),
+        "tls": tls,
+        "http2": _speaks_h2(cfg),
+        "notes": [*_notes(cfg), *(tls["notes"] if tls else [])],
     }
+
+
+def _speaks_h2(cfg: Config) -> bool:
+    """Over TLS as clients choose; without it to those who begin with it."""
+    return "h2" in cfg.http_protocols if cfg.is_ssl else cfg.http2_cleartext in ("prior-knowledge", "both")
 
 
 def _wants_python_log(cfg: Config) -> bool:

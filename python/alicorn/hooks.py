@@ -16,15 +16,16 @@ from .log import short_traceback
 class Listener:
     """One of `server.LISTENERS`: what it is bound to; the sockets themselves belong to the web side."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, is_secure: bool) -> None:
         self.cfg_addr = address
+        self._scheme = "https" if is_secure else "http"
 
     def getsockname(self) -> Any:
         host, _, port = self.cfg_addr.rpartition(":")
         return self.cfg_addr[5:] if self.cfg_addr.startswith("unix:") else (host.strip("[]"), int(port))
 
     def __str__(self) -> str:
-        return self.cfg_addr if self.cfg_addr.startswith("unix:") else f"http://{self.cfg_addr}"
+        return self.cfg_addr if self.cfg_addr.startswith("unix:") else f"{self._scheme}://{self.cfg_addr}"
 
 
 class Application:
@@ -52,7 +53,7 @@ class Server:
         # The process to send signals to.
         self.pid = facts.get("master", os.getppid())
         self.WORKERS: dict[int, Any] = {}
-        self.LISTENERS = [Listener(address) for address in facts.get("listening", [])]
+        self.LISTENERS = [Listener(address, cfg.is_ssl) for address in facts.get("listening", [])]
         self.num_workers = cfg.workers
         self.worker_age = facts.get("worker_age", 0)
         self.timeout = cfg.timeout

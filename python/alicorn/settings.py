@@ -54,8 +54,8 @@ def _bind() -> list[str]:
     return [f"0.0.0.0:{os.environ['PORT']}"] if "PORT" in os.environ else ["127.0.0.1:8000"]
 
 
-LATER_TLS = "TLS is not there yet: a proxy in front has to do it"
-LATER_H2 = "HTTP/2 is not there yet; HTTP/1.1 is spoken"
+BY_WEB_SIDE = "the web side shakes hands as it reads, and no worker waits for it"
+H2_OWN = "the web side has its own measure"
 LATER_ASGI = "there are no ASGI workers yet"
 LATER_CONTROL = "there is no control socket yet"
 NO_DIRTY = "there are no dirty arbiters"
@@ -158,22 +158,46 @@ row("proc_name", "-n --name", v.string, None, "The name in the list of processes
 row("default_proc_name", "", v.string, "gunicorn", "… if there is none: the application's.")
 
 row = _section("SSL")
-row("keyfile", "--keyfile", v.string, None, "The file with the key.", "text", "FILE", note=LATER_TLS)
-row("certfile", "--certfile", v.string, None, "The file with the certificate.", "text", "FILE", note=LATER_TLS)
-row("ssl_version", "--ssl-version", v.class_or_name, 2, "Ignored, as by Gunicorn.", "text", "SSL_VERSION", note=LATER_TLS)  # fmt: skip
-row("cert_reqs", "--cert-reqs", v.positive, 0, "Whether clients need certificates: 0, 1 (optional) or 2.", "text", "CERT_REQS", note=LATER_TLS)  # fmt: skip
-row("ca_certs", "--ca-certs", v.string, None, "Who signs clients' certificates.", "text", "FILE", note=LATER_TLS)
-row("suppress_ragged_eofs", "--suppress-ragged-eofs", v.boolean, True, "Tolerate connections that end without a word.", "flag", note=LATER_TLS)  # fmt: skip
-row("do_handshake_on_connect", "--do-handshake-on-connect", v.boolean, False, "Shake hands at once.", "flag", note=LATER_TLS)  # fmt: skip
-row("ciphers", "--ciphers", v.string, None, "Which ciphers are used.", "text", "CIPHERS", note=LATER_TLS)
+row(
+    "keyfile",
+    "--keyfile",
+    v.string,
+    None,
+    "The file with the key; without it, it is in the certificate's.",
+    "text",
+    "FILE",
+)
+row(
+    "certfile",
+    "--certfile",
+    v.string,
+    None,
+    "Speak HTTPS, with the certificate in this file and those behind it.",
+    "text",
+    "FILE",
+)
+row("ssl_version", "--ssl-version", v.anything, 2, "Ignored, as by Gunicorn.", "text", "SSL_VERSION", note="TLS 1.2 and 1.3 are spoken, unless the hook ssl_context says otherwise")  # fmt: skip
+row("cert_reqs", "--cert-reqs", v.positive, 0, "Whether clients need certificates: 0, 1 (optional) or 2.", "text", "CERT_REQS")  # fmt: skip
+row("ca_certs", "--ca-certs", v.string, None, "Who signs clients' certificates.", "text", "FILE")
+row("suppress_ragged_eofs", "--suppress-ragged-eofs", v.boolean, True, "Tolerate connections that end without a word.", "flag", note="connections that end without a word are tolerated anyway")  # fmt: skip
+row("do_handshake_on_connect", "--do-handshake-on-connect", v.boolean, False, "Shake hands at once.", "flag", note=BY_WEB_SIDE)  # fmt: skip
+row(
+    "ciphers",
+    "--ciphers",
+    v.string,
+    None,
+    "Which ciphers are used up to TLS 1.2, in OpenSSL's notation.",
+    "text",
+    "CIPHERS",
+)
 
 row = _section("HTTP/2")
-row("http_protocols", "--http-protocols", v.protocols, ["h1"], "Which protocols are spoken: h1, h2, h3.", "text", "STRING", note=LATER_H2)  # fmt: skip
-row("http2_cleartext", "--http2-cleartext", v.one_of("http2_cleartext mode", "off", "prior-knowledge", "upgrade", "both"), "off", "HTTP/2 without TLS.", "text", "STRING", note=LATER_H2)  # fmt: skip
-row("http2_max_concurrent_streams", "--http2-max-concurrent-streams", v.positive, 100, "How many requests at once.", "number", "INT", note=LATER_H2)  # fmt: skip
-row("http2_initial_window_size", "--http2-initial-window-size", v.positive, 65535, "The window of a new stream.", "number", "INT", note=LATER_H2)  # fmt: skip
-row("http2_max_frame_size", "--http2-max-frame-size", v.between(16384, 16777215, "http2_max_frame_size"), 16384, "The largest frame.", "number", "INT", note=LATER_H2)  # fmt: skip
-row("http2_max_header_list_size", "--http2-max-header-list-size", v.positive, 65536, "The largest head.", "number", "INT", note=LATER_H2)  # fmt: skip
+row("http_protocols", "--http-protocols", v.protocols, ["h1"], "Which protocols are spoken over TLS: h1, h2; h3 is accepted, and not spoken.", "text", "STRING")  # fmt: skip
+row("http2_cleartext", "--http2-cleartext", v.one_of("http2_cleartext mode", "off", "prior-knowledge", "upgrade", "both"), "off", "HTTP/2 without TLS: off, prior-knowledge, upgrade (accepted, as by Gunicorn without effect) or both.", "text", "STRING")  # fmt: skip
+row("http2_max_concurrent_streams", "--http2-max-concurrent-streams", v.positive, 100, "How many requests of a connection at once.", "number", "INT")  # fmt: skip
+row("http2_initial_window_size", "--http2-initial-window-size", v.positive, 65535, "The window of a new stream.", "number", "INT", note=H2_OWN)  # fmt: skip
+row("http2_max_frame_size", "--http2-max-frame-size", v.between(16384, 16777215, "http2_max_frame_size"), 16384, "The largest frame.", "number", "INT", note=H2_OWN)  # fmt: skip
+row("http2_max_header_list_size", "--http2-max-header-list-size", v.positive, 65536, "The largest head.", "number", "INT", note=H2_OWN)  # fmt: skip
 
 row = _section("Server Hooks")
 row("on_starting", "", v.hook(1), None, "on_starting(server): before the first worker is forked.")
@@ -191,7 +215,13 @@ row("child_exit", "", v.hook(2), None, "child_exit(server, worker): a worker has
 row("worker_exit", "", v.hook(2), None, "worker_exit(server, worker): a worker is about to end; in itself.")
 row("nworkers_changed", "", v.hook(3), None, "nworkers_changed(server, new, old): how many workers there should be.")
 row("on_exit", "", v.hook(1), None, "on_exit(server): all workers have ended.")
-row("ssl_context", "", v.hook(2), None, "ssl_context(config, default_factory): makes the TLS context.", note=LATER_TLS)
+row(
+    "ssl_context",
+    "",
+    v.hook(2),
+    None,
+    "ssl_context(config, default_factory): makes the TLS context; called when settings are read.",
+)
 
 row = _section("Dirty Arbiters")
 row("dirty_apps", "--dirty-app", v.strings, [], "Applications of dirty workers.", "list", "STRING", note=NO_DIRTY)

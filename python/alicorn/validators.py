@@ -22,6 +22,10 @@ def string(value: Any) -> str | None:
     return value.strip()
 
 
+def anything(value: Any) -> Any:
+    return value
+
+
 def boolean(value: Any) -> bool | None:
     if value is None:
         return None

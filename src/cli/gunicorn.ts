@@ -1,5 +1,5 @@
 /** `gunicorn …`: Gunicorn's command line and configuration file. From the settings to a plan, and the master that carries it out. */
-import { chownSync, closeSync, openSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { formatAddress } from "../base/address.ts";
 import { logLevels, makeLog } from "../base/log.ts";
 import type { Statement } from "../config/statement.ts";
@@ -15,7 +15,7 @@ import type { UserPlan } from "../worker/plan.ts";
 import { becomeDaemon, leaveForeground, ownCommand, startInBackground } from "./daemon.ts";
 import { gunicornConfiguration } from "./gunicorn_configuration.ts";
 import { gunicornReport } from "./gunicorn_report.ts";
-import { type GunicornSettings, readSettings } from "./gunicorn_settings.ts";
+import { type GunicornSettings, readSettings, type TlsSettings } from "./gunicorn_settings.ts";
 import { planOf } from "./load.ts";
 import { renewLogFiles, tryLogFiles } from "./log_files.ts";
 import { activatedSockets, ServiceManager } from "./service_manager.ts";
@@ -112,7 +112,9 @@ async function serve(
       const addresses = master.listening.map(({ address }) => address);
       for (const address of addresses) if (address.kind === "unix") give(address.path, latest.plan.user);
       log.info(`Starting gunicorn ${gunicornVersion} (alicorn ${version})`);
-      log.info(`Listening at: ${addresses.map((each) => urlOf(formatAddress(each))).join(",")} (${process.pid})`);
+      log.info(
+        `Listening at: ${addresses.map((each) => urlOf(formatAddress(each), settings.tls !== null)).join(",")} (${process.pid})`,
+      );
       log.info(`Using worker: ${settings.kind}`);
       for (const note of settings.notes) log.warning(note);
       if (isDaemon) {
@@ -135,7 +137,8 @@ interface Making {
 /** Throws ConfigError or StartError. */
 function makePlan(settings: GunicornSettings, { args, directory, activated, before }: Making): Loaded {
   const statements = gunicornConfiguration(settings, activated, directory);
-  const configuration = { statements, prefix: `${directory}/`, file: "", errorLog: "-" };
+  const readOnce = certificateTexts(settings.tls);
+  const configuration = { statements, prefix: `${directory}/`, file: "", errorLog: "-", readOnce };
   const { plan, logFiles } = planOf(configuration, undefined);
   const user = userOf(settings);
   const facts: GunicornFacts = {
@@ -156,6 +159,12 @@ function makePlan(settings: GunicornSettings, { args, directory, activated, befo
   };
 }
 
+/** A reload has to find new certificates behind the same names. Those that cannot be read are complained of when they are used. */
+function certificateTexts(tls: TlsSettings | null): Record<string, string> {
+  const paths = [...(tls?.certificates.flat() ?? []), tls?.authorities ?? ""].filter((path) => existsSync(path));
+  return Object.fromEntries(paths.map((path) => [Buffer.from(path).toString("latin1"), readFileSync(path, "latin1")]));
+}
+
 /** Whom the workers run as; undefined: who the master is, or nobody may be changed into. */
 function userOf({ settings: { user, group }, userName }: GunicornSettings): UserPlan | undefined {
   if (process.getuid?.() !== 0 || (user === 0 && group === process.getgid?.())) return undefined;
@@ -168,7 +177,15 @@ function webSide({ configuration, pidFile, user, apps, errorLog, logLevel }: Pla
   const statements = configuration.statements.map((each) =>
     each.block === undefined ? each : { ...each, block: each.block.filter(isOurs) },
   );
-  return JSON.stringify([statements, pidFile, user, errorLog, logLevel, apps.map(({ timeout }) => timeout)]);
+  return JSON.stringify([
+    statements,
+    configuration.readOnce,
+    pidFile,
+    user,
+    errorLog,
+    logLevel,
+    apps.map(({ timeout }) => timeout),
+  ]);
 }
 
 /** A Unix socket belongs to those who serve it. */
@@ -176,7 +193,8 @@ function give(path: string, user: UserPlan | undefined): void {
   if (user !== undefined) chownSync(path, user.uid, user.gid);
 }
 
-const urlOf = (address: string): string => (address.startsWith("unix:") ? address : `http://${address}`);
+const urlOf = (address: string, isSecure: boolean): string =>
+  address.startsWith("unix:") ? address : `${isSecure ? "https" : "http"}://${address}`;
 
 /** A daemon has no terminal: what libraries write to standard error is found in the error log, if that is a file. */
 function leaveErrors(errorLog: string): void {

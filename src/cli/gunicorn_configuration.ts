@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { Statement } from "../config/statement.ts";
-import type { BindAddress, GunicornSettings } from "./gunicorn_settings.ts";
+import type { BindAddress, GunicornSettings, TlsSettings } from "./gunicorn_settings.ts";
 
 const mostWebWorkers = 4;
 /** Of one web worker, where the limit of open files allows it. */
@@ -47,7 +47,7 @@ export function gunicornConfiguration(
 }
 
 function httpStatements(given: GunicornSettings, activated: readonly number[], directory: string) {
-  const { settings, addresses } = given;
+  const { settings, addresses, tls } = given;
   const { backlog, umask, accesslog } = settings;
   return [
     line("access_log", "off"),
@@ -66,7 +66,10 @@ function httpStatements(given: GunicornSettings, activated: readonly number[], d
       "server",
       [],
       [
-        ...binds(addresses, activated).map((address) => listen(address, backlog, umask)),
+        ...binds(addresses, activated).map((address) => listen(address, { backlog, umask, isSecure: tls !== null })),
+        ...security(tls),
+        given.http2 ? line("http2", "on") : undefined,
+        given.http2 ? line("http2_max_concurrent_streams", settings.http2_max_concurrent_streams) : undefined,
         block("location", ["/"], [line("app_pass", "app")]),
       ],
     ),
@@ -135,11 +138,38 @@ function binds(addresses: readonly BindAddress[], activated: readonly number[]):
   return descriptors.length > 0 ? descriptors : addresses;
 }
 
-function listen(address: BindAddress, backlog: number, umask: number): Statement {
-  if (typeof address === "number") return line("listen", `fd://${address}`);
+interface ListenOptions {
+  readonly backlog: number;
+  readonly umask: number;
+  readonly isSecure: boolean;
+}
+
+function listen(address: BindAddress, { backlog, umask, isSecure }: ListenOptions): Statement {
+  const secure = isSecure ? ["ssl"] : [];
+  if (typeof address === "number") return line("listen", `fd://${address}`, ...secure);
   const queue = `backlog=${Math.max(backlog, 1)}`;
   if (typeof address === "string")
-    return line("listen", `unix:${address}`, queue, `umask=${umask.toString(8).padStart(3, "0")}`);
+    return line("listen", `unix:${address}`, ...secure, queue, `umask=${umask.toString(8).padStart(3, "0")}`);
   const [host, port] = address;
-  return line("listen", `${host.includes(":") ? `[${host}]` : host}:${port}`, queue);
+  return line("listen", `${host.includes(":") ? `[${host}]` : host}:${port}`, ...secure, queue);
+}
+
+/** Python's library sets no bound: Nginx's would be one. */
+const verifyDepth = 100;
+
+function security(tls: TlsSettings | null): (Statement | undefined)[] {
+  if (tls === null) return [];
+  return [
+    ...tls.certificates.flatMap(([certificate, key]) => [
+      line("ssl_certificate", certificate),
+      line("ssl_certificate_key", key),
+    ]),
+    line("ssl_verify_client", tls.verify),
+    line("ssl_verify_depth", verifyDepth),
+    tls.authorities === null ? undefined : line("ssl_client_certificate", tls.authorities),
+    tls.ciphers === null ? undefined : line("ssl_ciphers", tls.ciphers),
+    tls.curves === null ? undefined : line("ssl_ecdh_curve", tls.curves),
+    tls.protocols.length === 0 ? undefined : line("ssl_protocols", ...tls.protocols),
+    flag("ssl_session_tickets", tls.tickets),
+  ];
 }

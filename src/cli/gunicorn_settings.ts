@@ -42,6 +42,21 @@ export interface GunicornValues {
   readonly access_log_format: string;
   readonly errorlog: string;
   readonly loglevel: string;
+  readonly http2_max_concurrent_streams: number;
+}
+
+/** How handshakes are held (python/alicorn/tls_settings.py). */
+export interface TlsSettings {
+  readonly certificates: readonly (readonly [certificate: string, key: string])[];
+  /** Of clients' certificates. */
+  readonly authorities: string | null;
+  readonly verify: "off" | "optional" | "on";
+  /** Ours, if null. */
+  readonly ciphers: string | null;
+  readonly curves: string | null;
+  /** Versions; none: the usual ones. */
+  readonly protocols: readonly string[];
+  readonly tickets: boolean;
 }
 
 /** HOST and port, the path of a Unix socket, or a descriptor. */
@@ -63,6 +78,9 @@ export interface GunicornSettings {
   readonly userName: string;
   /** The access log is written by a logger of Python's. */
   readonly accessInPython: boolean;
+  /** null: plain HTTP. */
+  readonly tls: TlsSettings | null;
+  readonly http2: boolean;
   /** What is accepted, and what applies instead. */
   readonly notes: readonly string[];
 }

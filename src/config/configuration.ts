@@ -9,6 +9,9 @@ export interface Configuration {
   readonly file: string;
   /** Where the error log goes until (and unless) the configuration names one (`-e`): a file, or "-" for stderr. */
   readonly errorLog: string;
-  /** What was read from files that can be read only once (a named pipe of pass phrases), by path: workers have it from here. */
+  /**
+   * What the master has read of files, by path: workers have it from here. Of those that can be read only once (a named pipe of pass
+   * phrases), and of certificates where a reload asks whether they have changed.
+   */
   readonly readOnce?: Record<string, string>;
 }

@@ -26,7 +26,6 @@ test.each([
   ["an unknown user", ["--user", "no-such-user", "app:app"], 1, "Error: No such user: 'no-such-user'"],
   ["a port", ["-b", "127.0.0.1:x", "app:app"], 1, "Error: 'x' is not a valid port number."],
   ["a directory", ["--chdir", "/no/such", "app:app"], 1, "Error: can't chdir to '/no/such'"],
-  ["TLS", ["--certfile", "app.py", "app:app"], 1, "TLS is not there yet"],
 ])("refused: %s", async (_, args, code, words) => {
   using directory = place({
     "value.py": 'workers = "a"\n',
@@ -112,5 +111,5 @@ test("what has no effect here is accepted, and said", async () => {
     "app:app",
   ]);
   await server.logged(/WARNING\] worker_tmp_dir: heartbeats are in shared memory/);
-  await server.logged(/WARNING\] http2_max_frame_size: HTTP\/2 is not there yet/);
+  await server.logged(/WARNING\] http2_max_frame_size: the web side has its own measure/);
 });

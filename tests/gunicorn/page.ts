@@ -13,7 +13,7 @@ interface Row {
 }
 
 /** A file under tests/gunicorn, and the title of a test in it. */
-type Shown = readonly [file: "command_line" | "hooks" | "http" | "life" | "logging" | "workers", title: string];
+type Shown = readonly [file: "command_line" | "hooks" | "http" | "life" | "logging" | "tls" | "workers", title: string];
 
 const many: Shown = ["http", "%s lets pass what is refused or dropped without it"];
 const limits: Shown = ["http", "limits: at the limit it passes, above it does not"];
@@ -40,6 +40,13 @@ const upgrade: Shown = [
 ];
 const accepted: Shown = ["command_line", "what has no effect here is accepted, and said"];
 const other: Shown = ["life", "workers as another user and group"];
+const https: Shown = ["tls", "HTTPS: the address says so, and the application knows it"];
+const clientCertificates: Shown = ["tls", "cert_reqs %s"];
+const noEffect: Shown = ["tls", "what has no effect is accepted, and said"];
+const h2: Shown = [
+  "tls",
+  "http_protocols: HTTP/2 for clients that choose it; http2_cleartext: for those that begin with it",
+];
 const uwsgi: Shown = ["http", "the uwsgi protocol"];
 
 /** Settings that more than the tests of the table itself show (python/tests/test_settings.py). */
@@ -109,7 +116,17 @@ const tests: Readonly<Record<string, Shown>> = {
   statsd_prefix: statsd,
   dogstatsd_tags: statsd,
   proc_name: life,
-  certfile: ["command_line", "refused: %s"],
+  certfile: https,
+  keyfile: https,
+  cert_reqs: clientCertificates,
+  ca_certs: clientCertificates,
+  ciphers: ["tls", "ciphers: the client's choice is among them"],
+  ssl_version: noEffect,
+  suppress_ragged_eofs: noEffect,
+  do_handshake_on_connect: noEffect,
+  ssl_context: ["tls", "what it asks of the default context counts"],
+  http_protocols: h2,
+  http2_cleartext: h2,
   on_starting: life,
   when_ready: life,
   pre_fork: life,
@@ -191,6 +208,10 @@ export async function gunicornPage(): Promise<string> {
     "- A worker that ends again and again is started after growing pauses.",
     "- The access log is written by the web side, requests that were rejected included; where a logger of Python's is asked for",
     "  (`logconfig…`, `logger_class`, `syslog`, `statsd_host`), or an atom that only the application knows, by the worker.",
+    "- TLS is the web side's: handshakes occupy no worker. Certificates are read at the start and at HUP, not for each connection. The hook",
+    "  `ssl_context` is called when settings are read, and what it asks of the context is carried over: certificates, authorities, `verify_mode`,",
+    "  versions, ciphers, curve, tickets. Without a certificate that `cert_reqs` wants, a client is answered 400 instead of being cut off.",
+    "- HTTP/2 (`http_protocols` with `h2`, `http2_cleartext`) runs the requests of a connection at once.",
     "- `gunicorn.app.base` (programs that start the server themselves) cannot be used.",
     "",
     "## Worker classes",

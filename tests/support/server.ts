@@ -109,7 +109,7 @@ export class Server implements AsyncDisposable {
   }
 
   get port(): number {
-    const found = /http:\/\/[^\n]*:(\d+)/.exec(this.output);
+    const found = /https?:\/\/[^\n]*:(\d+)/.exec(this.output);
     if (found === null) throw new Error(`no address in:\n${this.output}`);
     return Number(found[1]);
   }
