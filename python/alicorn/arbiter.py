@@ -17,7 +17,7 @@ from collections import deque
 from time import monotonic
 from typing import Any, Callable
 
-from . import loader, scoreboard
+from . import loader, scoreboard, stacks
 from .child import Channel, Child, Hooks, Place, why_it_ended
 from .log import Log, short_traceback
 from .process import dying_with_parent, empty_pipe, fork_deaf, kill, signal_name, wake_pipe
@@ -57,6 +57,7 @@ class Arbiter:
         self.last_failure = ""
         self.rss_due = monotonic() + RSS_EVERY
         self.signals: list[int] = []
+        self.questions = stacks.Questions()
 
     # --- life
 
@@ -132,7 +133,7 @@ class Arbiter:
         self._reap()
 
     def _next_deadline(self) -> float:
-        deadlines = [self.rss_due]
+        deadlines = [self.rss_due, *self.questions.deadlines()]
         deadlines += [child.kill_at for child in self.children.values() if child.kill_at]
         deadlines += [
             child.look_at(self.settings) for child in self.children.values() if child.is_watched(self.settings)
@@ -151,6 +152,7 @@ class Arbiter:
                 kill(child.pid, signal.SIGKILL)
             elif child.is_watched(self.settings) and now >= child.expires(self.settings):
                 self._abort(child, now)
+        self.questions.look(now)
         if now >= self.rss_due:
             self.rss_due = now + RSS_EVERY
             for child in self.children.values():
@@ -194,17 +196,19 @@ class Arbiter:
         slot.begin(self.settings.generation, self.settings.threads)
         face = self.hooks.forking()
         ours, theirs = socket.socketpair()
+        page = stacks.make_page()
         try:
             pid = fork_deaf()
         except OSError as error:
+            os.close(page)
             return self._not_forked(place, slot, (ours, theirs), error)
         if pid == 0:
             slot.pid = os.getpid()
             self._leave_behind(ours)
-            return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app, face)
+            return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app, page, face)
         theirs.close()
         slot.pid = pid
-        child = Child(pid, slot, Channel(ours), place, face)
+        child = Child(pid, slot, Channel(ours), place, page, face)
         self.hooks.forked(child)
         if place.child is None:
             place.child = child
@@ -234,6 +238,7 @@ class Arbiter:
         ours.close()
         for child in self.children.values():
             child.channel.sock.close()
+            os.close(child.page)
         self.channel.sock.close()
         os.close(self.wake_read)
         os.close(self.wake_write)
@@ -264,6 +269,16 @@ class Arbiter:
                 self._resize(int(message["count"]))
             elif kind == "reopen":
                 self._reopen()
+            elif kind in ("recycle", "stack") and message.get("pid") in self.children:
+                child = self.children[message["pid"]]
+                if kind == "recycle":
+                    child.recycle = True
+                else:
+                    self._ask_stack(child)
+
+    def _ask_stack(self, child: Child) -> None:
+        pid = child.pid
+        self.questions.ask(pid, child.page, lambda text: self.channel.send({"type": "stack", "pid": pid, "text": text}))
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGCHLD:
@@ -298,6 +313,7 @@ class Arbiter:
 
     def _on_ready(self, child: Child) -> None:
         child.ready_at = monotonic()
+        child.slot.note_rss()
         self.was_ready = True
         self.last_failure = ""
         if child.state == "leaving":
@@ -389,6 +405,8 @@ class Arbiter:
 
     def _bury(self, child: Child, status: int) -> None:
         child.reason = self._last_words(child)
+        self.questions.forget(child.pid)
+        os.close(child.page)
         code, killed_by = (-1, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
         self.hooks.ended(child, code)
         slot = child.slot

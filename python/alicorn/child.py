@@ -61,6 +61,7 @@ class Child:
         "channel",
         "face",
         "kill_at",
+        "page",
         "pid",
         "place",
         "ready_at",
@@ -70,11 +71,14 @@ class Child:
         "state",
     )
 
-    def __init__(self, pid: int, slot: scoreboard.Slot, channel: Channel, place: Place, face: Any = None) -> None:
+    def __init__(
+        self, pid: int, slot: scoreboard.Slot, channel: Channel, place: Place, page: int, face: Any = None
+    ) -> None:
         self.pid = pid
         self.slot = slot
         self.channel = channel
         self.place = place
+        self.page = page  # where it writes its stacks (stacks.py)
         self.face = face  # what hooks see of it
         self.state = "booting"
         self.born = monotonic()

@@ -82,8 +82,18 @@ def _derived(cfg: Config, kind: str, tls: dict[str, Any] | None) -> dict[str, An
         "accessInPython": _wants_python_log(cfg),
         "tls": tls,
         "http2": _speaks_h2(cfg),
+        "control": _control(cfg),
         "notes": [*_notes(cfg), *(tls["notes"] if tls else [])],
     }
+
+
+def _control(cfg: Config) -> dict[str, Any] | None:
+    """A default that cannot be had is no matter: many do not know that there is one."""
+    setting = cfg.settings["control_socket"]
+    if cfg.control_socket_disable or not setting.value:
+        return None
+    wanted = setting.value != setting.row.default.read()
+    return {"path": os.path.abspath(setting.value), "mode": cfg.control_socket_mode & 0o777, "wanted": wanted}
 
 
 def _speaks_h2(cfg: Config) -> bool:

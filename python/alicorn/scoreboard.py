@@ -9,8 +9,10 @@ from __future__ import annotations
 import mmap
 import time
 
-VERSION = 2
-HEADER_BYTES = 128
+VERSION = 3
+QUEUES_AT = 128
+QUEUE_BYTES = 32
+HEADER_BYTES = QUEUES_AT + 16 * QUEUE_BYTES
 SLOT_BYTES = 256
 
 FREE, BOOTING, READY, DRAINING = 0, 1, 2, 3
@@ -23,6 +25,9 @@ _BEGUN, _TAKEN_BACK = 32, 48
 # float64 fields, counted in doubles from the start of the slot
 _STARTED, _HEARTBEAT, _SERVICE = 5, 6, 7
 _WAITING = 16
+# Of a web worker's queue: ints, and doubles
+_LENGTH, _WAITED = 0, 1
+_SECONDS = 1
 
 # What a worker is assumed to need per request before it has served any, seconds.
 INITIAL_SERVICE = 0.004
@@ -44,6 +49,16 @@ class Scoreboard:
     def waiting(self, web_worker: int) -> bool:
         """Does this web worker have requests waiting for a free worker?"""
         return self.ints[_WAITING + web_worker] != 0
+
+    def queues(self) -> tuple[int, int, float]:
+        """How many requests wait for a free worker; how many have waited and got one; for how long together."""
+        length, waited, seconds = 0, 0, 0.0
+        for number in range(self.web_workers):
+            at = QUEUES_AT + number * QUEUE_BYTES
+            length += self.ints[at // 4 + _LENGTH]
+            waited += self.uints[at // 4 + _WAITED]
+            seconds += self.doubles[at // 8 + _SECONDS]
+        return length, waited, seconds
 
     def slot(self, number: int) -> Slot:
         return Slot(self, number)
@@ -114,6 +129,11 @@ class Slot:
     @property
     def heartbeat(self) -> float:
         return self.doubles[self.at_heartbeat]
+
+    @property
+    def rss(self) -> int:
+        """Resident bytes, as last noted; 0: not yet."""
+        return self.ints[self.at_int + _RSS] * 1024
 
     def note_rss(self) -> None:
         """Reads the resident size of the tenant; kept as it was when the process is gone."""

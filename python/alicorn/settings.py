@@ -57,7 +57,6 @@ def _bind() -> list[str]:
 BY_WEB_SIDE = "the web side shakes hands as it reads, and no worker waits for it"
 H2_OWN = "the web side has its own measure"
 LATER_ASGI = "there are no ASGI workers yet"
-LATER_CONTROL = "there is no control socket yet"
 NO_DIRTY = "there are no dirty arbiters"
 
 row = _section("Config File")
@@ -237,9 +236,9 @@ row("dirty_worker_init", "", v.hook(1), None, "dirty_worker_init(worker)", note=
 row("dirty_worker_exit", "", v.hook(2), None, "dirty_worker_exit(arbiter, worker)", note=NO_DIRTY)
 
 row = _section("Control")
-row("control_socket", "--control-socket", v.string, FromEnvironment(_control_socket), "The socket of gunicornc.", "text", "PATH", note=LATER_CONTROL)  # fmt: skip
-row("control_socket_mode", "--control-socket-mode", v.positive, 0o600, "Its mode.", "any_number", "INT", note=LATER_CONTROL)  # fmt: skip
-row("control_socket_disable", "--no-control-socket", v.boolean, False, "Have none.", "flag", note=LATER_CONTROL)
+row("control_socket", "--control-socket", v.string, FromEnvironment(_control_socket), "The Unix socket for gunicornc and alicorn ctl.", "text", "PATH")  # fmt: skip
+row("control_socket_mode", "--control-socket-mode", v.positive, 0o600, "Its mode.", "any_number", "INT")  # fmt: skip
+row("control_socket_disable", "--no-control-socket", v.boolean, False, "Have none.", "flag")
 
 BY_NAME = {each.name: each for each in ROWS}
 

@@ -61,5 +61,7 @@ class Spec(NamedTuple):
     pipe: socket.socket
     arbiter_pid: int
     app: Callable[..., Any] | None
+    # Where it writes its stacks when it is asked (stacks.py).
+    page: int
     # What hooks see of the worker (drop_in.py); None: nobody looks.
     face: Any = None

@@ -20,7 +20,7 @@ from collections import deque
 from time import monotonic
 from typing import Any, Callable
 
-from . import loader, protocol, scoreboard, wsgi
+from . import loader, protocol, scoreboard, stacks, wsgi
 from .link import Link
 from .process import die_with_parent, empty_pipe, leave_now, wake_pipe
 from .spec import Spec
@@ -52,6 +52,7 @@ class Worker:
         self.ints = spec.board.ints
         self.doubles = spec.board.doubles
         self.pipe = spec.pipe
+        self.page = spec.page
         self.arbiter_pid = spec.arbiter_pid
         self.app = spec.app
         self.booting = True
@@ -168,6 +169,7 @@ class Worker:
             signal.signal(number, handler)
         # The arbiter aborts a stuck worker: the log then shows where it was stuck.
         faulthandler.enable(file=self.log.fd, all_threads=True)
+        stacks.write_on_signal(self.page)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def on_term(self, *_: object) -> None:

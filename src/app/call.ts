@@ -28,6 +28,10 @@ export class Call {
   id = 0;
   /** ms of CLOCK_MONOTONIC when it began to wait; 0: it has not. */
   queuedAt = 0;
+  /** For how long it has waited for a free worker, ms. */
+  waitedMs = 0;
+  /** When the request began, by `performance.now()`. */
+  readonly startedAt: number;
   /** Set between HEAD and the frame that tells what kind of body follows. */
   #head: ResponseHead | undefined;
   #spool: Spool | undefined;
@@ -40,12 +44,14 @@ export class Call {
     environ: (to: TextWriter) => void,
     body: Uint8Array | string | undefined,
     flags = 0,
+    startedAt = 0,
   ) {
     this.request = request;
     this.safe = safe;
     this.environ = environ;
     this.body = body;
     this.flags = flags;
+    this.startedAt = startedAt;
     this.reply = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

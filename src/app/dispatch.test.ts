@@ -12,6 +12,7 @@ import { Link } from "./link.ts";
 
 const secret = "00112233445566778899aabbccddeeff";
 const slotBytes = 256;
+const slotsAt = 640;
 
 /** The other end of a link: a Python worker that does what the test says. */
 class FakeWorker implements Transport {
@@ -42,19 +43,19 @@ class FakeWorker implements Transport {
   }
 
   set(field: number, value: number): void {
-    this.#memory.setInt32(128 + this.slot * slotBytes + field, value, true);
+    this.#memory.setInt32(slotsAt + this.slot * slotBytes + field, value, true);
   }
 
   setTime(field: number, value: number): void {
-    this.#memory.setFloat64(128 + this.slot * slotBytes + field, value, true);
+    this.#memory.setFloat64(slotsAt + this.slot * slotBytes + field, value, true);
   }
 
   get takenBack(): boolean {
-    return this.#memory.getInt32(128 + this.slot * slotBytes + 192, true) === 1;
+    return this.#memory.getInt32(slotsAt + this.slot * slotBytes + 192, true) === 1;
   }
 
   get load(): number {
-    return this.#memory.getInt32(128 + this.slot * slotBytes + 16, true);
+    return this.#memory.getInt32(slotsAt + this.slot * slotBytes + 16, true);
   }
 
   /** Its recent mean time per request. */

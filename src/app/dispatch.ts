@@ -34,9 +34,37 @@ export interface DispatcherOptions {
   readonly queueTimeoutMs: number;
 }
 
+/** A request that a worker has begun and not answered. */
+export interface GivenCall {
+  /** The worker's process number. */
+  readonly pid: number;
+  readonly method: string;
+  /** As sent, but cut where it is very long. */
+  readonly target: string;
+  /** Since its head arrived. */
+  readonly seconds: number;
+  /** … of which it has waited for a free worker. */
+  readonly waited: number;
+  /** Its client is gone. */
+  readonly cancelled: boolean;
+}
+
+const longestTarget = 1000;
+
+const factsOf = ({ request, startedAt, waitedMs, cancelled }: Call, pid: number): GivenCall => ({
+  pid,
+  method: request.method,
+  target: request.target.slice(0, longestTarget),
+  seconds: (performance.now() - startedAt) / 1000,
+  waited: waitedMs / 1000,
+  cancelled,
+});
+
 export class Dispatcher implements Timed {
   readonly #options: DispatcherOptions;
   #ready: Link[] = [];
+  /** Those that are ready, and those that are leaving. */
+  readonly #links = new Set<Link>();
   #waiting: Call[] = [];
   /** Index of the oldest waiting call: taking from the front of an array of thousands would move all of it. */
   #first = 0;
@@ -64,6 +92,7 @@ export class Dispatcher implements Timed {
   #enqueue(call: Call): void {
     if (call.queuedAt === 0) call.queuedAt = monotonicMs();
     this.#waiting.push(call);
+    this.#options.board.setQueueLength(this.#options.webWorker, this.#waitingCount);
     if (this.#waitingCount > 1) return;
     this.#publish();
     if (this.#options.queueTimeoutMs > 0) this.#options.timers.set(this, 1000);
@@ -77,7 +106,10 @@ export class Dispatcher implements Timed {
     const before = this.#first;
     while (this.#waitingCount > 0) {
       const call = this.#waiting[this.#first]!;
-      if (!call.cancelled && (board.othersWaitLonger(webWorker, call.queuedAt) || !this.#place(call))) break;
+      if (!call.cancelled) {
+        if (board.othersWaitLonger(webWorker, call.queuedAt) || !this.#place(call)) break;
+        this.#noteWait(call);
+      }
       this.#first++;
     }
     if (this.#first !== before) {
@@ -85,6 +117,13 @@ export class Dispatcher implements Timed {
       this.#publish();
     }
     this.#pokeForOthers();
+  }
+
+  /** A call that is taken back, and given to another worker, has waited once. */
+  #noteWait(call: Call): void {
+    if (call.waitedMs > 0) return;
+    call.waitedMs = Math.max(monotonicMs() - call.queuedAt, 0.001);
+    this.#options.board.noteWait(this.#options.webWorker, call.waitedMs / 1000);
   }
 
   #compact(): void {
@@ -97,6 +136,19 @@ export class Dispatcher implements Timed {
   #publish(): void {
     const since = this.#waitingCount > 0 && this.#ready.length > 0 ? this.#waiting[this.#first]!.queuedAt : 0;
     this.#options.board.setWaiting(this.#options.webWorker, since);
+    this.#options.board.setQueueLength(this.#options.webWorker, this.#waitingCount);
+  }
+
+  /** What the workers are busy with, as far as it comes from here. Costs nothing until somebody asks. */
+  given(): GivenCall[] {
+    const { board, webWorker } = this.#options;
+    return [...this.#links].flatMap((link) => {
+      const begun = board.threads(link.slot) === 1 ? board.begun(link.slot, webWorker) : undefined;
+      return link
+        .unanswered()
+        .filter(({ id }) => begun === undefined || !isAfter(id, begun))
+        .map((call) => factsOf(call, link.pid));
+    });
   }
 
   /** A worker is free, and it is another web worker's turn: the free worker tells it. */
@@ -165,6 +217,7 @@ export class Dispatcher implements Timed {
   onLinkReady(link: Link): void {
     this.#options.board.beginLink(link.slot, this.#options.webWorker);
     this.#ready.push(link);
+    this.#links.add(link);
     this.#publish();
     this.drain();
   }
@@ -177,6 +230,7 @@ export class Dispatcher implements Timed {
   /** The worker is gone: what it had not begun goes elsewhere, and what is safe and was not its last; the rest fails. */
   onLinkClosed(link: Link): void {
     this.onLinkDraining(link);
+    this.#links.delete(link);
     const { board, webWorker, log } = this.#options;
     const { slot } = link;
     const begun = board.begun(slot, webWorker);

@@ -44,6 +44,13 @@ export class Link implements TransportHandler, FrameHandler {
     return [...this.#calls].filter(([id, call]) => this.#owns(call, id)).map(([, call]) => call);
   }
 
+  /** All that the worker may be busy with: also what nobody waits for any more. */
+  unanswered(): Call[] {
+    return [...this.#calls]
+      .filter(([id, call]) => call.id === id && (call.link === this || call.cancelled))
+      .map(([, call]) => call);
+  }
+
   // A call that was taken back has another link, or the same one under another id.
   #owns(call: Call, id: number): boolean {
     return call.link === this && call.id === id;

@@ -40,6 +40,7 @@ export function gunicornConfiguration(
     line("error_log", logFile(settings.errorlog, "/dev/stderr", directory), levels[settings.loglevel] ?? "info"),
     line("error_log_style", "gunicorn"),
     settings.pidfile === null ? undefined : line("pid", resolve(directory, settings.pidfile)),
+    controlSocket(given),
     block("events", [], [line("worker_connections", mostConnections)]),
     block("http", [], httpStatements(given, activated, directory)),
   ];
@@ -136,6 +137,12 @@ function binds(addresses: readonly BindAddress[], activated: readonly number[]):
   if (activated.length > 0) return activated;
   const descriptors = addresses.filter((address) => typeof address === "number");
   return descriptors.length > 0 ? descriptors : addresses;
+}
+
+function controlSocket({ control }: GunicornSettings): Statement | undefined {
+  if (control === null) return undefined;
+  const { path, mode, wanted } = control;
+  return line("control_socket", path, `mode=${mode.toString(8).padStart(3, "0")}`, ...(wanted ? [] : ["optional"]));
 }
 
 interface ListenOptions {

@@ -81,6 +81,8 @@ export interface GunicornSettings {
   /** null: plain HTTP. */
   readonly tls: TlsSettings | null;
   readonly http2: boolean;
+  /** `wanted`: somebody has named it; null: none. */
+  readonly control: { readonly path: string; readonly mode: number; readonly wanted: boolean } | null;
   /** What is accepted, and what applies instead. */
   readonly notes: readonly string[];
 }

@@ -7,6 +7,12 @@ const usage = `usage: alicorn [options] MODULE[:VARIABLE]
 
 Serves the WSGI application VARIABLE (default: application, then app) of MODULE over HTTP.
 MODULE:factory() calls a function that returns the application.
+
+Other commands:
+  alicorn config MODULE …   Prints the configuration that these options stand for.
+  alicorn ctl COMMAND       Asks a running service what it does, and tells it what to do (alicorn ctl --help).
+  alicorn nginx …           Takes Nginx's command line and nginx.conf.
+  alicorn gunicorn …        Takes Gunicorn's command line and gunicorn.conf.py.
 `;
 
 function optionsOf(group: Group): Option<unknown>[] {

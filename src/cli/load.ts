@@ -80,6 +80,7 @@ export function planOf(configuration: Configuration, pidFile: string | undefined
       errorLog: typeof log?.to === "string" ? (log.to === "/dev/stderr" ? "-" : log.to) : configuration.errorLog,
       logLevel: appLevels[errorLevel],
       pidFile: summary.pidFile ?? pidFile,
+      control: summary.control,
     },
     errorLevel,
     daemon: summary.daemon,

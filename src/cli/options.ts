@@ -214,6 +214,15 @@ export const options = {
     },
     0,
   ),
+  controlSocket: text({
+    group: "Lifetime",
+    flags: ["--control-socket"],
+    value: "PATH",
+    initial: undefined,
+    summary:
+      "A Unix socket, for you alone, over which `alicorn ctl -s PATH` shows what the workers are doing, adds, removes and replaces them.",
+    initialText: "none",
+  }),
   accessLog: text({
     group: "Logs",
     flags: ["--access-log", "--access-logfile"],

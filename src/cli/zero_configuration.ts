@@ -50,6 +50,7 @@ export function zeroConfiguration(
     line("error_log", logFile(given.errorLog, "/dev/stderr"), nginxLevels[given.logLevel]),
     line("error_log_style", "gunicorn"),
     given.pid === undefined ? undefined : line("pid", pidFile(given.pid)),
+    given.controlSocket === undefined ? undefined : line("control_socket", resolve(given.controlSocket)),
     block("events", [], [line("worker_connections", mostConnections)]),
     block(
       "http",

@@ -1,7 +1,7 @@
 /** One application: its scoreboard, the sockets over which its workers reach the web workers, and its arbiter, which a reload replaces. */
 import type { LogLevel } from "../base/log.ts";
-import { closeFd, listenAbstract, sharedMemory } from "../net/libc.ts";
-import { Scoreboard, scoreboardSize } from "../shm/scoreboard.ts";
+import { closeFd, listenAbstract, monotonicSeconds, sharedMemory } from "../net/libc.ts";
+import { type QueueFacts, Scoreboard, scoreboardSize, type WorkerState } from "../shm/scoreboard.ts";
 import { Arbiter } from "./arbiter.ts";
 import type { AppPlan } from "./plan.ts";
 import type { Report } from "./report.ts";
@@ -26,6 +26,28 @@ export interface AppSideOptions {
   readonly report: Report;
 }
 
+/** A worker, and what the scoreboard says of it. Times in seconds until now. */
+export interface WorkerFacts {
+  readonly pid: number;
+  /** Which one it was, counted from the start. */
+  readonly age: number;
+  readonly generation: number;
+  readonly state: WorkerState;
+  readonly threads: number;
+  /** Requests answered. */
+  readonly done: number;
+  /** As last looked at; 0: not yet. */
+  readonly residentBytes: number;
+  /** Since its start. */
+  readonly seconds: number;
+  /** Since the oldest request that runs began; undefined: none runs. */
+  readonly busySeconds: number | undefined;
+  /** Since its last sign of life, of workers with several threads. */
+  readonly silentSeconds: number | undefined;
+}
+
+const sinceOr = (then: number): number | undefined => (then > 0 ? Math.max(monotonicSeconds() - then, 0) : undefined);
+
 export class AppSide {
   readonly #options: AppSideOptions;
   #plan: AppPlan;
@@ -34,6 +56,8 @@ export class AppSide {
   /** By web worker. */
   readonly links: readonly { readonly fd: number; readonly name: string }[];
   #arbiter: Arbiter;
+  /** Those whose workers are finishing what they have. */
+  readonly #leaving = new Set<Arbiter>();
   /** Loads new code while the other serves. */
   #fresh: Arbiter | undefined;
   #generation = 0;
@@ -78,6 +102,7 @@ export class AppSide {
     const arbiter = new Arbiter({
       plan: { ...this.#plan, workers: this.#workers },
       generation: this.#generation,
+      firstAge: this.#generation === 1 ? 0 : this.#arbiter.lastAge,
       slots: [(this.#generation % 2) * half, half],
       board: this.board,
       links: this.links.map(({ name }) => name),
@@ -117,6 +142,8 @@ export class AppSide {
       await withDeadline(fresh.serving, readyWithinMs, "its workers were not ready in time");
       const old = this.#arbiter;
       this.#arbiter = fresh;
+      this.#leaving.add(old);
+      void old.exited.then(() => this.#leaving.delete(old));
       old.stop();
     } catch (error) {
       fresh.quit();
@@ -127,6 +154,59 @@ export class AppSide {
       this.#fresh = undefined;
       if (this.#stopping) fresh.quit();
     }
+  }
+
+  /** How many workers there should be. */
+  get size(): number {
+    return this.#workers;
+  }
+
+  /** How many workers have been started. */
+  get booted(): number {
+    return this.#arbiter.lastAge;
+  }
+
+  /** All workers, those of a generation that is leaving first. */
+  get workers(): readonly WorkerFacts[] {
+    return [...this.#arbiters].flatMap(({ generation, living }) =>
+      living.map(({ pid, slot, age, startedAt }) => ({
+        pid,
+        age,
+        generation,
+        state: this.#view.state(slot),
+        threads: this.#view.threads(slot),
+        done: this.#view.done(slot),
+        residentBytes: this.#view.residentBytes(slot),
+        seconds: (performance.now() - startedAt) / 1000,
+        busySeconds: sinceOr(this.#view.started(slot)),
+        silentSeconds: sinceOr(this.#view.heartbeat(slot)),
+      })),
+    );
+  }
+
+  /** How requests wait for a free worker. */
+  get queue(): QueueFacts {
+    return this.#view.queues();
+  }
+
+  get #arbiters(): readonly Arbiter[] {
+    return [...this.#leaving, this.#arbiter, ...(this.#fresh === undefined ? [] : [this.#fresh])];
+  }
+
+  #arbiterOf(pid: number): Arbiter | undefined {
+    return this.#arbiters.find(({ living }) => living.some((worker) => worker.pid === pid));
+  }
+
+  /** Replaces one worker; false: it is none of ours. */
+  recycle(pid: number): boolean {
+    const arbiter = this.#arbiterOf(pid);
+    arbiter?.recycle(pid);
+    return arbiter !== undefined;
+  }
+
+  /** Where a worker's threads are; undefined: it is none of ours. */
+  stack(pid: number): Promise<string> | undefined {
+    return this.#arbiterOf(pid)?.stack(pid);
   }
 
   /** A web worker is gone: what it had given to app workers is no longer waited for by anybody. */

@@ -17,6 +17,8 @@ type Report =
       readonly code: number | null;
       readonly signal: number | null;
     }
+  /** Where a worker's threads are; "": it has not said so. */
+  | { readonly type: "stack"; readonly pid: number; readonly text: string }
   | { readonly type: "failed"; readonly code: number; readonly message: string }
   /** Somebody has sent it a signal that is meant for the service. */
   | { readonly type: "signal"; readonly name: NodeJS.Signals };
@@ -24,6 +26,8 @@ type Report =
 export interface ArbiterOptions {
   readonly plan: AppPlan;
   readonly generation: number;
+  /** How many workers there have been before. */
+  readonly firstAge: number;
   /** Where on the scoreboard its workers live: first slot and how many. */
   readonly slots: readonly [first: number, count: number];
   readonly board: number;
@@ -34,14 +38,29 @@ export interface ArbiterOptions {
   readonly logLevel: LogLevel;
 }
 
+/** One of its workers. */
+export interface Worker {
+  readonly pid: number;
+  /** Its place on the scoreboard. */
+  readonly slot: number;
+  /** Which one it was, counted from the service's start. */
+  readonly age: number;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+}
+
+/** How long an arbiter is waited for that was asked for a worker's stack, ms. */
+const stackMs = 3000;
+
 const home = join(import.meta.dir, "../../python/alicorn");
 
 export class Arbiter {
   readonly generation: number;
   readonly #process: Subprocess;
   readonly #wanted: number;
-  readonly #living = new Set<number>();
+  readonly #living = new Map<number, Worker>();
   readonly #ready = new Set<number>();
+  readonly #stacks = new Map<number, (text: string) => void>();
   /** How many workers it has started. */
   #booted = 0;
   readonly #firstAge: number;
@@ -54,10 +73,10 @@ export class Arbiter {
   readonly exited: Promise<number>;
 
   constructor(options: ArbiterOptions) {
-    const { plan, generation, slots, board, links, secret, errorLog, logLevel } = options;
+    const { plan, generation, firstAge, slots, board, links, secret, errorLog, logLevel } = options;
     this.generation = generation;
     this.#wanted = plan.workers;
-    this.#firstAge = plan.gunicorn?.worker_age ?? 0;
+    this.#firstAge = firstAge;
     this.serving = new Promise((resolve, reject) => {
       this.#resolveServing = resolve;
       this.#rejectServing = reject;
@@ -98,14 +117,24 @@ export class Arbiter {
 
   /** Process ids of its workers. */
   get workers(): ReadonlySet<number> {
-    return this.#living;
+    return new Set(this.#living.keys());
+  }
+
+  /** Those that live, oldest first. */
+  get living(): readonly Worker[] {
+    return [...this.#living.values()];
   }
 
   #take(report: Report): void {
     switch (report.type) {
       case "booting":
-        this.#living.add(report.pid);
         this.#booted++;
+        this.#living.set(report.pid, {
+          pid: report.pid,
+          slot: report.slot,
+          age: this.lastAge,
+          startedAt: performance.now(),
+        });
         return;
       case "ready":
         this.#ready.add(report.pid);
@@ -117,6 +146,10 @@ export class Arbiter {
       case "exited":
         this.#living.delete(report.pid);
         this.#ready.delete(report.pid);
+        this.#answerStack(report.pid, "");
+        return;
+      case "stack":
+        this.#answerStack(report.pid, report.text);
         return;
       case "signal":
         process.kill(process.pid, report.name);
@@ -124,6 +157,29 @@ export class Arbiter {
       case "failed":
         this.#rejectServing(new ArbiterFailure(report.code, report.message));
     }
+  }
+
+  #answerStack(pid: number, text: string): void {
+    this.#stacks.get(pid)?.(text);
+    this.#stacks.delete(pid);
+  }
+
+  /** Where the worker's threads are, also if it is stuck; "" if it cannot say. */
+  stack(pid: number): Promise<string> {
+    const answer = new Promise<string>((resolve) => {
+      const before = this.#stacks.get(pid);
+      this.#stacks.set(pid, (text) => {
+        before?.(text);
+        resolve(text);
+      });
+    });
+    this.#send({ type: "stack", pid });
+    return Promise.race([answer, Bun.sleep(stackMs).then(() => "")]);
+  }
+
+  /** Replaces a worker: its successor starts, it finishes what it has, and leaves. */
+  recycle(pid: number): void {
+    this.#send({ type: "recycle", pid });
   }
 
   /** Lets the workers finish what they have, within graceful_timeout, and ends. `forGood`: no other arbiter follows. */

@@ -27,6 +27,7 @@ async function checkApp(app: AppPlan, plan: Plan, log: Log): Promise<number> {
   const arbiter = new Arbiter({
     plan: { ...app, workers: 1, reload: false },
     generation: 1,
+    firstAge: 0,
     slots: [0, slots],
     board,
     links: [],

@@ -100,6 +100,10 @@ export class Generation {
     };
   }
 
+  get webWorkers(): readonly WebWorker[] {
+    return this.#webWorkers;
+  }
+
   reopenLogs(): void {
     for (const each of [...this.#webWorkers, ...this.apps]) each.reopenLogs();
   }

@@ -4,64 +4,32 @@ import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { ConfigError } from "../config/statement.ts";
 import { raiseFileLimit, SystemError, setFileLimit } from "../net/libc.ts";
-import { readyWithinMs } from "./app_side.ts";
+import { type AppSide, readyWithinMs } from "./app_side.ts";
 import { ArbiterFailure } from "./arbiter.ts";
+import { ControlSocket } from "./control.ts";
+import type { Controlled } from "./control_commands.ts";
 import { Generation } from "./generation.ts";
 import { SharedMemories } from "./memory.ts";
+import type { MasterOptions } from "./options.ts";
 import { OwnPidFile } from "./own_pidfile.ts";
 import { removePidFile, writePidFile } from "./pidfile.ts";
 import { type Plan, StartError } from "./plan.ts";
 import type { Report } from "./report.ts";
-import { type Action, onSignals, type SignalTable } from "./signals.ts";
+import { type Action, onSignals } from "./signals.ts";
 import { closeSockets, type Listening, leaveSockets, openSockets } from "./sockets.ts";
 import { Upgrade } from "./upgrade.ts";
 import { withDeadline } from "./waiting.ts";
+import { type Calls, joinCalls } from "./web_workers.ts";
 
 /** Descriptors that a web worker needs besides its connections: files, links, logs. */
 const spareFds = 256;
 /** How often an address in use is tried, where that may be the socket of a server that is just ending. */
 const patientTries = 5;
 
-export interface MasterOptions {
-  readonly plan: Plan;
-  /** The plan as it is now. Throws ConfigError or StartError. */
-  readonly load: () => Plan | Promise<Plan>;
-  /** Another plan is in force from now on. */
-  readonly onPlan?: (plan: Plan) => void;
-  readonly signals: SignalTable;
-  /** A reload begins anew with everything; else only the application's workers are replaced. */
-  readonly renewWebWorkers: boolean;
-  /** … but for plans whose web sides are the same: then the web workers stay. */
-  readonly sameWebSide?: (before: Plan, after: Plan) => boolean;
-  readonly report: Report;
-  /** Opens the master's own log anew. Throws the system's error. */
-  readonly reopenLog: () => void;
-  readonly upgrade?: UpgradeSettings;
-  /** Sockets are bound, the pid file is there. */
-  readonly onBound?: () => void;
-  /** The program before, whose sockets these are, has ended: this is the one that counts. */
-  readonly onPromoted?: () => void;
-  /** Everything answers. */
-  readonly onServing?: () => void;
-}
-
-/** What only a program that can be replaced by another one while it serves has to know. */
-export interface UpgradeSettings {
-  /** The command line that starts it. */
-  readonly command: readonly string[];
-  /** What the one before has handed over; undefined: there is none. */
-  readonly inherited: readonly Listening[] | undefined;
-  /**
-   * Which of the two has another name for its pid file: with Nginx the old program (`.oldbin`), with Gunicorn the new one (`.2`),
-   * until the old one has ended.
-   */
-  readonly renames: "old" | "new";
-}
-
 /** starting → serving ⇄ reloading → stopping; retired: without workers, after an upgrade or in the middle of one. */
 type State = "starting" | "serving" | "reloading" | "retired" | "stopping";
 
-export class Master {
+export class Master implements Controlled {
   readonly #options: MasterOptions;
   readonly #report: Report;
   #plan: Plan;
@@ -77,6 +45,10 @@ export class Master {
   readonly #pidFile: OwnPidFile;
   /** Who started this process: as long as it lives it may be serving with the same sockets. */
   readonly #parent = process.ppid;
+  readonly startedAt = performance.now();
+  /** How many have succeeded. */
+  reloads = 0;
+  readonly #control: ControlSocket;
   readonly #secret = randomBytes(16).toString("hex");
   #finish: (exitCode: number) => void = () => {};
 
@@ -87,12 +59,35 @@ export class Master {
     this.#pidFile = new OwnPidFile({
       renames: options.upgrade?.renames,
       predecessorServes: () => this.#predecessorServes,
-      onPromoted: () => options.onPromoted?.(),
+      onPromoted: () => {
+        options.onPromoted?.();
+        this.#control.use(this.#plan.control);
+      },
     });
+    this.#control = new ControlSocket(this, options.report);
   }
 
   get listening(): readonly Listening[] {
     return this.#listening;
+  }
+
+  get plan(): Plan {
+    return this.#plan;
+  }
+
+  get apps(): readonly AppSide[] {
+    return this.#generation?.apps ?? [];
+  }
+
+  get webWorkers(): readonly number[] {
+    return this.#all().flatMap(({ webWorkers }) => webWorkers.map(({ pid }) => pid));
+  }
+
+  /** What the applications' workers are busy with. */
+  async calls(): Promise<Calls> {
+    return joinCalls(
+      await Promise.all(this.#all().flatMap(({ webWorkers }) => webWorkers.map((each) => each.calls()))),
+    );
   }
 
   /** Serves until a signal ends it; returns the exit code. Throws StartError. */
@@ -109,12 +104,14 @@ export class Master {
       this.#pidFile.take(this.#plan.pidFile);
       leaveSockets(upgrade?.inherited ?? [], this.#listening);
       onBound?.();
+      this.#control.use(this.#plan.control);
       this.#generation = this.#begin(this.#plan, this.#listening);
       void this.#whenServing(this.#generation);
       const exitCode = await ended;
       this.#report.ended();
       return exitCode;
     } finally {
+      this.#control.close();
       this.#closeSockets();
       this.#pidFile.remove(this.#plan.pidFile);
     }
@@ -174,14 +171,23 @@ export class Master {
   #onSignal(wanted: Action, name: NodeJS.Signals): void {
     const action = this.#allowed(wanted);
     this.#report.signalled(name, constants.signals[name], action);
+    this.#act(action);
+  }
+
+  /** What a signal would do. */
+  act(action: Action): void {
+    this.#act(this.#allowed(action));
+  }
+
+  #act(action: Action): void {
     if (action === "stop") void this.#end(0, false);
     else if (action === "finish") void this.#end(0, true);
     else if (action === "reload") void this.#reload();
     else if (action === "reopen") this.#reopenLogs();
     else if (action === "upgrade") this.#startUpgrade();
     else if (action === "retire") this.#retire();
-    else if (action === "grow") this.#resize(1);
-    else if (action === "shrink") this.#resize(-1);
+    else if (action === "grow") this.resize(1);
+    else if (action === "shrink") this.resize(-1);
   }
 
   #allowed(action: Action): Action {
@@ -197,8 +203,9 @@ export class Master {
     return this.#options.upgrade?.inherited !== undefined && process.ppid === this.#parent;
   }
 
-  #resize(by: number): void {
-    for (const app of this.#generation?.apps ?? []) {
+  /** So many application workers more, or fewer. */
+  resize(by: number): void {
+    for (const app of this.apps) {
       const count = app.resize(by);
       if (count !== undefined) this.#report.appWorkers(count);
     }
@@ -229,6 +236,7 @@ export class Master {
       // During an upgrade the old program's workers come back as they were: the new one owns the configuration.
       if (before === "retired" && this.#upgrade?.isRunning) await this.#renew(this.#plan);
       else await this.#take(await this.#options.load());
+      this.reloads++;
       this.#report.reloaded((this.#generation?.apps ?? []).map(({ generation }) => generation));
     } catch (error) {
       if (!this.#isStopping()) this.#report.reloadFailed(wordsOf(error));
@@ -264,6 +272,7 @@ export class Master {
     const apps = this.#generation?.apps ?? [];
     await Promise.all(apps.map((app, i) => app.reload(plan.apps[i] ?? app.plan)));
     this.#plan = plan;
+    this.#control.use(plan.control);
   }
 
   /** Everything anew: the old ones serve until the new ones do. Throws if those cannot; then nothing has changed. */
@@ -302,6 +311,7 @@ export class Master {
     this.#plan = plan;
     if (before.pidFile !== undefined && before.pidFile !== plan.pidFile) removePidFile(before.pidFile, process.pid);
     this.#options.onPlan?.(plan);
+    this.#control.use(plan.control);
   }
 
   /** Lets a generation end beside the one that serves. */
@@ -314,7 +324,7 @@ export class Master {
   // --- upgrade
 
   #startUpgrade(): void {
-    for (const app of this.#generation?.apps ?? []) app.tellUpgrade();
+    for (const app of this.apps) app.tellUpgrade();
     try {
       this.#upgrade = new Upgrade({
         command: this.#options.upgrade?.command ?? [],

@@ -1,6 +1,7 @@
 /** All that a command line and a configuration ask for; what the master carries out. */
 import type { LogLevel } from "../base/log.ts";
 import type { Configuration } from "../config/configuration.ts";
+import type { ControlPlan } from "../web/core/main.ts";
 import type { ListenPlan, ZonePlan } from "../web/plan.ts";
 import type { UserPlan } from "../worker/plan.ts";
 
@@ -66,6 +67,7 @@ export interface Plan {
   readonly errorLog: string;
   readonly logLevel: LogLevel;
   readonly pidFile: string | undefined;
+  readonly control: ControlPlan | undefined;
 }
 
 /** The user's mistake, or the machine's state, in one sentence that says what to do. Never shown with a stack. */

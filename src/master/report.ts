@@ -25,6 +25,8 @@ export interface Report {
   reloaded(generations: readonly number[]): void;
   reloadFailed(why: string): void;
   appWorkers(count: number): void;
+  /** The control socket is there. */
+  controlled(path: string): void;
   stopping(graceful: boolean): void;
   startFailed(why: string): void;
   ended(): void;
@@ -55,6 +57,7 @@ export function zeroReport(log: Log): Report {
     reloaded: (generations) => log.info(`reloaded: generation ${generations.join(", ")} serves`),
     reloadFailed: (why) => log.error(`the reload failed, the application as it was keeps serving: ${why}`),
     appWorkers: (count) => log.info(`${count} application worker${count === 1 ? "" : "s"} from now on`),
+    controlled: (path) => log.info(`Control socket listening at ${path}`),
     stopping: (graceful) => log.info(graceful ? "Shutting down: finishing what is under way" : "Shutting down"),
     startFailed: (why) => log.error(why),
     ended() {},
@@ -127,6 +130,7 @@ export function nginxReport(log: ErrorLog): Report {
     },
     reloadFailed: (why) => log.log("emerg", why),
     appWorkers: (count) => log.log("notice", `${count} application worker${count === 1 ? "" : "s"} from now on`),
+    controlled: (path) => log.log("notice", `control socket listening at ${path}`),
     stopping() {},
     startFailed: (why) => log.log("emerg", why),
     ended: () => log.log("notice", "exit"),

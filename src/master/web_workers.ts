@@ -2,7 +2,8 @@
 
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-import type { WorkerOrder, WorkerPlan } from "../worker/plan.ts";
+import type { GivenCall } from "../app/dispatch.ts";
+import type { WorkerOrder, WorkerPlan, WorkerReport } from "../worker/plan.ts";
 import { type Ending, endingOf, type Report } from "./report.ts";
 
 const main = join(import.meta.dir, "../main.ts");
@@ -25,6 +26,18 @@ export interface WebWorkerOptions {
   readonly onEnd: (webWorker: number, pid: number) => void;
 }
 
+/** How long a web worker is waited for that was asked what is going on, ms. */
+const answerMs = 1000;
+
+/** By application's name. */
+export type Calls = Readonly<Record<string, readonly GivenCall[]>>;
+
+/** What several web workers have said. */
+export function joinCalls(all: readonly Calls[]): Calls {
+  const names = new Set(all.flatMap((calls) => Object.keys(calls)));
+  return Object.fromEntries([...names].map((name) => [name, all.flatMap((calls) => calls[name] ?? [])]));
+}
+
 /** One place for a web worker, and the process that fills it. */
 export class WebWorker {
   readonly #options: WebWorkerOptions;
@@ -32,6 +45,8 @@ export class WebWorker {
   #resolveServing: () => void = () => {};
   #rejectServing: (why: Error) => void = () => {};
   #stopping = false;
+  #asked = 0;
+  readonly #questions = new Map<number, (calls: Calls) => void>();
   /** It accepts connections. Rejected if it cannot. */
   readonly serving: Promise<void>;
   #left: () => void = () => {};
@@ -63,11 +78,27 @@ export class WebWorker {
       stdio: ["ignore", "inherit", "inherit", ...fds],
       env: { ...memorySettings, ...process.env },
       serialization: "json",
-      ipc: () => this.#resolveServing(),
+      ipc: (report: WorkerReport) => this.#take(report),
       onExit: (_, code, signal) => this.#onExit(startedAt, endingOf(code, signal)),
     });
     report.webWorkerStarted(this.pid);
     this.#send(plan);
+  }
+
+  #take(report: WorkerReport): void {
+    if (report.type === "serving") return this.#resolveServing();
+    this.#questions.get(report.question)?.(report.calls);
+    this.#questions.delete(report.question);
+  }
+
+  /** What it has given to the applications' workers; nothing, should it not answer in time. */
+  async calls(): Promise<Calls> {
+    const question = ++this.#asked;
+    const answer = new Promise<Calls>((resolve) => this.#questions.set(question, resolve));
+    this.#send({ type: "calls", question });
+    const calls = await Promise.race([answer, Bun.sleep(answerMs)]);
+    this.#questions.delete(question);
+    return calls ?? {};
   }
 
   #onExit(startedAt: number, ending: Ending): void {

@@ -4,8 +4,10 @@
  */
 
 export const maxWebWorkers = 16;
-const version = 2;
-const headerBytes = 128;
+const version = 3;
+const queuesAt = 128;
+const queueBytes = 32;
+const headerBytes = queuesAt + maxWebWorkers * queueBytes;
 const slotBytes = 256;
 // Indices into the int32 view.
 const at = { version: 0, slots: 1, webWorkers: 2, waiting: 16 } as const;
@@ -24,6 +26,22 @@ const field = {
   takenBack: 48,
 } as const;
 const time = { started: 5, heartbeat: 6, service: 7 } as const;
+// Offsets within a web worker's queue, in units of its view.
+const queue = { length: 0, waited: 1, seconds: 1, longest: 2 } as const;
+const states = ["free", "booting", "ready", "draining"] as const;
+
+export type WorkerState = (typeof states)[number];
+
+/** How requests have waited for a free worker, in all web workers together. */
+export interface QueueFacts {
+  /** How many wait now. */
+  readonly length: number;
+  /** How many have waited and been given to a worker. */
+  readonly waited: number;
+  /** … for so long together, and for so long at most. */
+  readonly seconds: number;
+  readonly longest: number;
+}
 
 /** Why a worker ended, as its arbiter wrote it down. */
 export const cause = { itself: 0, timeout: 1 } as const;
@@ -93,6 +111,25 @@ export class Scoreboard {
     return this.#doubles[doublesOf(slot) + time.started] ?? 0;
   }
 
+  state(slot: number): WorkerState {
+    return states[this.#slotInt(slot, "state")] ?? "free";
+  }
+
+  /** Requests answered. */
+  done(slot: number): number {
+    return this.#slotInt(slot, "done") >>> 0;
+  }
+
+  /** Resident bytes, as last looked at; 0: not yet. */
+  residentBytes(slot: number): number {
+    return this.#slotInt(slot, "rss") * 1024;
+  }
+
+  /** Seconds of CLOCK_MONOTONIC of the last sign of life of a worker with several threads. */
+  heartbeat(slot: number): number {
+    return this.#doubles[doublesOf(slot) + time.heartbeat] ?? 0;
+  }
+
   /** Recent mean time per request, seconds. */
   service(slot: number): number {
     return this.#doubles[doublesOf(slot) + time.service] ?? 0;
@@ -138,6 +175,31 @@ export class Scoreboard {
     Atomics.store(this.#ints, at.waiting + webWorker, sinceMs === 0 ? 0 : stamp(sinceMs));
   }
 
+  /** How many requests wait in this web worker. */
+  setQueueLength(webWorker: number, length: number): void {
+    this.#ints[queueIntsOf(webWorker) + queue.length] = length;
+  }
+
+  /** A request that had waited for so long has been given to a worker. */
+  noteWait(webWorker: number, seconds: number): void {
+    const doubles = queueDoublesOf(webWorker);
+    this.#add(queueIntsOf(webWorker) + queue.waited, 1);
+    this.#doubles[doubles + queue.seconds] = (this.#doubles[doubles + queue.seconds] ?? 0) + seconds;
+    this.#doubles[doubles + queue.longest] = Math.max(this.#doubles[doubles + queue.longest] ?? 0, seconds);
+  }
+
+  queues(): QueueFacts {
+    let [length, waited, seconds, longest] = [0, 0, 0, 0];
+    for (let each = 0; each < this.#int(at.webWorkers); each++) {
+      const doubles = queueDoublesOf(each);
+      length += this.#int(queueIntsOf(each) + queue.length);
+      waited += this.#int(queueIntsOf(each) + queue.waited) >>> 0;
+      seconds += this.#doubles[doubles + queue.seconds] ?? 0;
+      longest = Math.max(longest, this.#doubles[doubles + queue.longest] ?? 0);
+    }
+    return { length, waited, seconds, longest };
+  }
+
   /** Does another web worker have a request that has waited longer than one of ours that began to wait at `sinceMs`? */
   othersWaitLonger(webWorker: number, sinceMs: number): boolean {
     const others = this.#int(at.webWorkers);
@@ -155,4 +217,6 @@ export class Scoreboard {
 /** 32 bits of a time, never 0. */
 const stamp = (ms: number): number => Math.floor(ms) | 0 || 1;
 const intsOf = (slot: number): number => (headerBytes + slot * slotBytes) >> 2;
+const queueIntsOf = (webWorker: number): number => (queuesAt + webWorker * queueBytes) >> 2;
+const queueDoublesOf = (webWorker: number): number => (queuesAt + webWorker * queueBytes) >> 3;
 const doublesOf = (slot: number): number => (headerBytes + slot * slotBytes) >> 3;

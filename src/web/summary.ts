@@ -1,7 +1,7 @@
 /** What a configuration asks of the processes, for the master and the command line. */
 
 import type { ErrorLogConf } from "./core/error_log.ts";
-import { mainDirectives } from "./core/main.ts";
+import { type ControlPlan, mainDirectives } from "./core/main.ts";
 import type { Conf } from "./directive.ts";
 import { context } from "./directive.ts";
 import { appDirectives } from "./modules/app.ts";
@@ -28,6 +28,7 @@ export interface Summary {
   readonly logFiles: readonly string[];
   /** Absolute; undefined: the default. */
   readonly pidFile: string | undefined;
+  readonly control: ControlPlan | undefined;
   readonly daemon: boolean;
   readonly warnings: readonly string[];
 }
@@ -52,6 +53,7 @@ export function summarise(built: Built): Summary {
     errorLogs: conf.error_log,
     logFiles: [...setup.logFiles],
     pidFile: conf.pid === undefined ? undefined : setup.path(conf.pid),
+    control: conf.control_socket,
     daemon: conf.daemon,
     warnings: setup.warnings,
   };

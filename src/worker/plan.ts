@@ -1,4 +1,5 @@
 /** What the master tells a web worker when it starts it; plain data, sent as one message. */
+import type { GivenCall } from "../app/dispatch.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { ZonePlan } from "../web/plan.ts";
 
@@ -64,6 +65,18 @@ export interface Leftovers {
 
 /** What the master says later: stop accepting and finish what is under way, within so many ms (0: no bound); open the logs anew. */
 export type WorkerOrder =
+  /** Say what the applications' workers are busy with. */
+  | { readonly type: "calls"; readonly question: number }
   | WorkerPlan
   | { readonly type: "drain"; readonly withinMs: number }
   | { readonly type: "reopen" };
+
+/** What a web worker says to the master. */
+export type WorkerReport =
+  | { readonly type: "serving" }
+  /** By application's name. */
+  | {
+      readonly type: "calls";
+      readonly question: number;
+      readonly calls: Readonly<Record<string, readonly GivenCall[]>>;
+    };

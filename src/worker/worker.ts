@@ -1,6 +1,6 @@
 /** The web-worker process: one event loop that accepts clients, speaks HTTP and runs the web side. Life: start, serve, drain, stop. */
 import { readFileSync, unlinkSync } from "node:fs";
-import { Dispatcher } from "../app/dispatch.ts";
+import { Dispatcher, type GivenCall } from "../app/dispatch.ts";
 import { Link } from "../app/link.ts";
 import type { ErrorLevel, ErrorLog } from "../base/error_log.ts";
 import { type Log, type LogLevel, logLine } from "../base/log.ts";
@@ -23,7 +23,14 @@ import { Connection } from "./connection.ts";
 import { H2Connection } from "./h2_connection.ts";
 import { LogFiles } from "./log_files.ts";
 import { OptionalPreface } from "./optional_preface.ts";
-import { firstInherited, type Leftovers, type ListenerPlan, type WorkerOrder, type WorkerPlan } from "./plan.ts";
+import {
+  firstInherited,
+  type Leftovers,
+  type ListenerPlan,
+  type WorkerOrder,
+  type WorkerPlan,
+  type WorkerReport,
+} from "./plan.ts";
 import { Preface } from "./preface.ts";
 import { ProtocolChoice } from "./protocol_choice.ts";
 import { ProxyPreface } from "./proxy_preface.ts";
@@ -45,6 +52,7 @@ export function runWebWorker(): void {
   process.on("message", (order: WorkerOrder) => {
     if (order.type === "start") worker = new WebWorker(order);
     else if (order.type === "drain") worker?.drain(order.withinMs);
+    else if (order.type === "calls") say({ type: "calls", question: order.question, calls: worker?.calls() ?? {} });
     else worker?.reopenLogs();
   });
   // Without a master there is nobody to answer to: clients are better off with a closed port.
@@ -57,7 +65,12 @@ export function runWebWorker(): void {
     process.on(signal, () => {});
 }
 
+function say(report: WorkerReport): void {
+  process.send?.(report);
+}
+
 class WebWorker {
+  readonly #apps = new Map<string, Dispatcher>();
   readonly #service: Service;
   readonly #log: ErrorLog;
   readonly #files = new LogFiles();
@@ -73,13 +86,12 @@ class WebWorker {
     const counters = new Counters(firstInherited);
     const lane = counters.claim(process.pid);
     let fd = firstInherited + 1;
-    const apps = new Map<string, Dispatcher>();
     for (const { name, queueTimeoutMs } of plan.apps) {
       const board = new Scoreboard(fd++);
       const log = asLog(this.#log);
       const dispatcher = new Dispatcher({ board, webWorker: plan.webWorker, timers, log, queueTimeoutMs });
       acceptOn(fd++, (transport) => new Link(transport, dispatcher, plan.secret, log));
-      apps.set(name, dispatcher);
+      this.#apps.set(name, dispatcher);
     }
     const zones = new Map(plan.zones.map(({ name }) => [name, fd++]));
     const runtime: Runtime = {
@@ -91,7 +103,7 @@ class WebWorker {
       serverToken: `alicorn/${plan.version}`,
       counters,
       lane,
-      app: (name) => found(apps.get(name), `app "${name}"`),
+      app: (name) => found(this.#apps.get(name), `app "${name}"`),
       zone: (name) => found(zones.get(name), `zone "${name}"`),
       logFile: (path) => this.#files.open(path),
       accessLog: (path, buffering) => this.#files.openGathered(path, buffering),
@@ -108,7 +120,7 @@ class WebWorker {
     const site = new Site(built, runtime);
     if (plan.user !== undefined) this.#become(plan.user);
     this.#listeners = plan.listeners.map((listener, i) => this.#listen(fd + i, listener, site));
-    process.send?.({ type: "serving" });
+    say({ type: "serving" });
   }
 
   #mainLog({ main }: Built, { configuration }: WorkerPlan): ErrorLog {
@@ -240,6 +252,11 @@ class WebWorker {
     const { unixPaths, pidFile, masterPid } = this.#leftovers;
     for (const path of unixPaths) removeFile(path);
     if (pidFile !== undefined && readFileOr(pidFile, "").trim() === String(masterPid)) removeFile(pidFile);
+  }
+
+  /** What the applications' workers are busy with, by application. */
+  calls(): Readonly<Record<string, readonly GivenCall[]>> {
+    return Object.fromEntries([...this.#apps].map(([name, dispatcher]) => [name, dispatcher.given()]));
   }
 
   reopenLogs(): void {

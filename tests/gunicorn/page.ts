@@ -13,7 +13,10 @@ interface Row {
 }
 
 /** A file under tests/gunicorn, and the title of a test in it. */
-type Shown = readonly [file: "command_line" | "hooks" | "http" | "life" | "logging" | "tls" | "workers", title: string];
+type Shown = readonly [
+  file: "command_line" | "control" | "hooks" | "http" | "life" | "logging" | "tls" | "workers",
+  title: string,
+];
 
 const many: Shown = ["http", "%s lets pass what is refused or dropped without it"];
 const limits: Shown = ["http", "limits: at the limit it passes, above it does not"];
@@ -47,6 +50,7 @@ const h2: Shown = [
   "tls",
   "http_protocols: HTTP/2 for clients that choose it; http2_cleartext: for those that begin with it",
 ];
+const control: Shown = ["control", "gunicornc finds it where Gunicorn's would be"];
 const uwsgi: Shown = ["http", "the uwsgi protocol"];
 
 /** Settings that more than the tests of the table itself show (python/tests/test_settings.py). */
@@ -127,6 +131,9 @@ const tests: Readonly<Record<string, Shown>> = {
   ssl_context: ["tls", "what it asks of the default context counts"],
   http_protocols: h2,
   http2_cleartext: h2,
+  control_socket: control,
+  control_socket_mode: ["control", "another path, another mode, none"],
+  control_socket_disable: ["control", "another path, another mode, none"],
   on_starting: life,
   when_ready: life,
   pre_fork: life,
@@ -218,6 +225,12 @@ export async function gunicornPage(): Promise<string> {
     "",
     "`sync`; `gthread`, also as `sync` with `threads`; `gevent`, if it is installed (`gevent_wsgi` and `gevent_pywsgi` mean the same); the",
     "dotted path of a subclass of one of them. ASGI workers, Tornado's, eventlet's and aiohttp's are refused with a sentence that says why.",
+    "",
+    "## Control socket",
+    "",
+    "`alicorn ctl` and Gunicorn's `gunicornc` ask a running service over `control_socket`, and tell it what to do; see",
+    "[deployment.md](deployment.md#looking-inside). A default path that cannot be had is passed over in silence; a server leaves",
+    "another one's socket alone.",
     "",
     "## Signals",
     "",

@@ -8,6 +8,7 @@ import {
   duplicate,
   everywhere,
   flag,
+  invalidParameter,
   number,
   size,
   text,
@@ -63,6 +64,39 @@ const block = (opens: number, summary: string): Directive<true | undefined> => (
   },
 });
 
+/** Where a service is asked and told what to do (master/control.ts). */
+export interface ControlPlan {
+  /** Absolute. */
+  readonly path: string;
+  /** Of the socket's file. */
+  readonly mode: number;
+  /** Whoever cannot have it does without, and says nothing. */
+  readonly optional: boolean;
+}
+
+const controlSocket: Directive<ControlPlan | undefined> = {
+  summary: "A Unix socket for `alicorn ctl`: shows what workers are doing, adds, removes and replaces them, reloads.",
+  syntax: "off | path [mode=number] [optional]",
+  contexts: main,
+  args: [1, 3],
+  initial: undefined,
+  initialText: "off",
+  parse(statement, before, { setup }) {
+    if (before !== undefined) throw duplicate(statement);
+    const [path = "", ...words] = statement.args;
+    if (path === "off" && words.length === 0) return undefined;
+    let mode = 0o600;
+    let optional = false;
+    for (const word of words) {
+      const digits = /^mode=([0-7]{3,4})$/.exec(word)?.[1];
+      if (digits !== undefined) mode = Number.parseInt(digits, 8);
+      else if (word === "optional") optional = true;
+      else throw invalidParameter(statement, word);
+    }
+    return { path: setup.path(path), mode, optional };
+  },
+};
+
 const kernel = "the runtime decides how it waits for events";
 
 export const mainDirectives = {
@@ -78,6 +112,7 @@ export const mainDirectives = {
     syntax: "file",
   }),
   lock_file: accepted({ contexts: main, args: 1, syntax: "file", deviation: "no lock file is needed" }),
+  control_socket: controlSocket,
   daemon: flag({ contexts: main, initial: true, summary: "Whether the master leaves the terminal." }),
   master_process: accepted({ contexts: main, args: 1, syntax: "on | off", deviation: "there is always a master" }),
   worker_rlimit_nofile: number({

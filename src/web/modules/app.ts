@@ -100,6 +100,7 @@ function send(
         },
     contentOf(body),
     encoded ? pathEncoded : 0,
+    exchange.startedAt,
   );
   exchange.onGone = () => made.cancel();
   exchange.answeredBy = made;
