@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { directivesPage } from "../src/cli/directives_page.ts";
 import { referencePage } from "../src/cli/help.ts";
-import { gunicornPage, missingTests } from "./gunicorn/page.ts";
+import { gunicornPage, missingTests, untested } from "./gunicorn/page.ts";
 import { root } from "./support/server.ts";
 
 const files = [...new Bun.Glob("src/**/*.ts").scanSync(root)].sort();
@@ -91,4 +91,5 @@ test("the reference of directives and variables is up to date (npm run docs)", (
 test("the reference of Gunicorn's settings is up to date (npm run docs), and the tests that it names are there", async () => {
   expect(readFileSync(join(root, "docs/gunicorn.md"), "utf8")).toBe(await gunicornPage());
   expect(missingTests()).toEqual([]);
+  expect(await untested()).toEqual([]);
 });

@@ -19,6 +19,7 @@ from typing import Any, Callable
 
 from . import loader, scoreboard, stacks
 from .child import Channel, Child, Hooks, Place, why_it_ended
+from .life_limits import LifeLimits
 from .log import Log, short_traceback
 from .process import dying_with_parent, empty_pipe, fork_deaf, kill, signal_name, wake_pipe
 from .spec import Settings, Spec
@@ -28,8 +29,8 @@ SCOREBOARD_FD = 3
 ABORT_GRACE = 1.0
 # A quick stop is one all the same: longer than an application's clean-up should take, seconds.
 QUICK_STOP = 3.0
-# How often the resident size is noted on the scoreboard, seconds.
-RSS_EVERY = 5.0
+# How often the resident size is noted on the scoreboard; where it is limited; seconds.
+RSS_EVERY, LIMITED_RSS_EVERY = 5.0, 1.0
 
 
 class Arbiter:
@@ -55,7 +56,8 @@ class Arbiter:
         self.stopping = False
         self.exit_code = 0
         self.last_failure = ""
-        self.rss_due = monotonic() + RSS_EVERY
+        self.rss_every = LIMITED_RSS_EVERY if settings.max_worker_memory else RSS_EVERY
+        self.rss_due = monotonic() + self.rss_every
         self.signals: list[int] = []
         self.questions = stacks.Questions()
 
@@ -138,6 +140,9 @@ class Arbiter:
         deadlines += [
             child.look_at(self.settings) for child in self.children.values() if child.is_watched(self.settings)
         ]
+        deadlines += [
+            child.limits.ends_at for child in self.children.values() if child.state == "ready" and not child.recycle
+        ]
         if self.free:
             deadlines += [place.due for place in self.places if self._wants_one(place)]
         return min(deadlines)
@@ -154,10 +159,24 @@ class Arbiter:
                 self._abort(child, now)
         self.questions.look(now)
         if now >= self.rss_due:
-            self.rss_due = now + RSS_EVERY
+            self.rss_due = now + self.rss_every
             for child in self.children.values():
                 child.slot.note_rss()
+            self.hooks.measured(self._busy(), *self.board.queues())
+        for child in self.children.values():
+            self._retire(child, now)
         self._recycle()
+
+    def _busy(self) -> int:
+        return sum(child.slot.started > 0 for child in self.children.values())
+
+    def _retire(self, child: Child, now: float) -> None:
+        if child.state != "ready" or child.recycle:
+            return
+        why = child.limits.reached(now, child.slot.rss)
+        if why is not None:
+            child.recycle = True
+            self.log.info(f"Worker (pid:{child.pid}) {why}: to be replaced")
 
     def _fill(self) -> Spec | None:
         """Starts what is missing. Not None in the child."""
@@ -208,7 +227,7 @@ class Arbiter:
             return Spec(self.settings, self.log, self.board, slot, theirs, self.pid, self.app, page, face)
         theirs.close()
         slot.pid = pid
-        child = Child(pid, slot, Channel(ours), place, page, face)
+        child = Child(pid, slot, Channel(ours), place, page, LifeLimits(self.settings), face)
         self.hooks.forked(child)
         if place.child is None:
             place.child = child
@@ -308,6 +327,7 @@ class Arbiter:
                 child.reason = message
             elif kind == "recycle":
                 child.recycle = True
+                child.slot.cause = message.get("cause", child.slot.cause)
             elif kind == "changed":
                 self._on_change(child, message["file"])
 
@@ -319,6 +339,9 @@ class Arbiter:
         if child.state == "leaving":
             return
         child.state = "ready"
+        warning = child.limits.begin(child.slot.rss)
+        if warning is not None:
+            self.log.warning(warning)
         self.channel.send({"type": "ready", "slot": child.slot.number, "pid": child.pid})
         place = child.place
         if place.successor is child:

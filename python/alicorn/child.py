@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Callable
 
 from . import loader, scoreboard
+from .life_limits import LifeLimits
 from .process import signal_name
 from .spec import Settings
 
@@ -61,6 +62,7 @@ class Child:
         "channel",
         "face",
         "kill_at",
+        "limits",
         "page",
         "pid",
         "place",
@@ -72,13 +74,21 @@ class Child:
     )
 
     def __init__(
-        self, pid: int, slot: scoreboard.Slot, channel: Channel, place: Place, page: int, face: Any = None
+        self,
+        pid: int,
+        slot: scoreboard.Slot,
+        channel: Channel,
+        place: Place,
+        page: int,
+        limits: LifeLimits,
+        face: Any = None,
     ) -> None:
         self.pid = pid
         self.slot = slot
         self.channel = channel
         self.place = place
         self.page = page  # where it writes its stacks (stacks.py)
+        self.limits = limits
         self.face = face  # what hooks see of it
         self.state = "booting"
         self.born = monotonic()
@@ -138,6 +148,9 @@ class Hooks:
 
     def resized(self, workers: int) -> None:
         pass
+
+    def measured(self, busy: int, waiting: int, waited: int, seconds: float) -> None:
+        """From time to time: how many workers are busy, and what the scoreboard says of requests that wait."""
 
     def upgrading(self) -> None:
         """Another program is about to start."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import gevent
 from gevent import monkey
-from gevent.event import Event
 from gevent.hub import get_hub
 
 from .drop_in_worker import DropIn
@@ -48,7 +48,7 @@ class GreenletEngine(DropIn, ThreadedWorker):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._changed = Event()
+        self._greenlets: dict[int, gevent.Greenlet] = {}
 
     def _make_epoll(self) -> _Epoll:
         return _Epoll()
@@ -57,4 +57,12 @@ class GreenletEngine(DropIn, ThreadedWorker):
         """Nothing runs ahead: a request's greenlet begins with it."""
 
     def hand_over(self, link: SharedLink, frame: tuple) -> None:
-        gevent.spawn(self.serve_one, self.accepted, link, frame)
+        number = self.accepted
+        greenlet = gevent.spawn(self.serve_one, number, link, frame)
+        if self.settings.max_request_time:
+            self._greenlets[number] = greenlet
+            greenlet.link(lambda _: self._greenlets.pop(number))
+
+    def stack_of(self, number: int) -> str:
+        frame = self._greenlets[number].gr_frame
+        return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip("\n")

@@ -81,6 +81,8 @@ class GunicornHooks(Hooks):
         self.log = log
         self.facts = facts
         self.server = Server(cfg, log, facts)
+        # How many requests had waited, and for how long, when that was last looked at; None after a reload.
+        self.queues: tuple[int, float] | None = None if facts.get("reloading") else (0, 0.0)
         self.worker_class = worker_types.resolve(cfg)[1]
 
     def _call(self, name: str, *arguments: Any) -> None:
@@ -141,7 +143,23 @@ class GunicornHooks(Hooks):
 
     def _count_workers(self, workers: int) -> None:
         if self.cfg.statsd_host:
-            self.log.debug("", extra={"metric": "gunicorn.workers", "value": workers, "mtype": "gauge"})
+            self._tell("gunicorn.workers", workers, "gauge")
+
+    def measured(self, busy: int, waiting: int, waited: int, seconds: float) -> None:
+        if not self.cfg.statsd_host:
+            return
+        self._tell("gunicorn.workers.busy", busy, "gauge")
+        self._tell("gunicorn.requests.waiting", waiting, "gauge")
+        if self.cfg.enable_backlog_metric:
+            self._tell("gunicorn.backlog", waiting, "histogram")
+        before, self.queues = self.queues, (waited, seconds)
+        if before is not None and waited > before[0]:
+            waited_before, seconds_before = before
+            mean = (seconds - seconds_before) / (waited - waited_before)
+            self._tell("gunicorn.request.queue_time", mean * 1000, "timer")
+
+    def _tell(self, metric: str, value: float, kind: str) -> None:
+        self.log.debug("", extra={"metric": metric, "value": value, "mtype": kind})
 
     def upgrading(self) -> None:
         """In a process of its own, as in Gunicorn: what the hook changes there is not ours."""

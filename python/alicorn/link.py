@@ -36,6 +36,9 @@ class Link:
         self.streams: dict[int, Response] = {}
         # Descriptors of files handed over and not yet opened there, by request.
         self.files: dict[int, int] = {}
+        # Requests that run and are asked about, and those of them that were cancelled.
+        self.running: set[int] = set()
+        self.cancelled: set[int] = set()
         self.last = False
         self.since = monotonic()
 
@@ -80,8 +83,22 @@ class Link:
 
     def begin_stream(self, response: Response) -> None:
         self.streams[response.ident] = response
-        if self.sock is None:
+        # After the registration: a CANCEL in between is seen by one of the two.
+        if self.sock is None or response.ident in self.cancelled:
             response.cancelled = True
+
+    def begin_asking(self, ident: int) -> None:
+        """The application may ask from now on whether anybody waits for the response."""
+        self.running.add(ident)
+
+    def is_cancelled(self, ident: int) -> bool:
+        """Does nobody wait for a request any more? Looks what has arrived."""
+        self.worker.receive(self)
+        return self.sock is None or ident in self.cancelled
+
+    def end_asking(self, ident: int) -> None:
+        self.running.discard(ident)
+        self.cancelled.discard(ident)
 
     def end_stream(self, response: Response) -> None:
         self.streams.pop(response.ident, None)
@@ -99,6 +116,8 @@ class Link:
     def cancel(self, ident: int) -> None:
         """Nobody waits for a request that has begun (or ended)."""
         self.release_file(ident)
+        if ident in self.running:
+            self.cancelled.add(ident)
         response = self.streams.get(ident)
         if response is not None:
             response.cancelled = True

@@ -150,7 +150,7 @@ row("enable_stdio_inheritance", "-R --enable-stdio-inheritance", v.boolean, Fals
 row("statsd_host", "--statsd-host", v.statsd_address, None, "Where StatsD is: HOST:PORT or unix://PATH.", "text", "STATSD_ADDR")  # fmt: skip
 row("dogstatsd_tags", "--dogstatsd-tags", v.string, "", "Tags for each metric, comma-separated.", "text", "DOGSTATSD_TAGS")  # fmt: skip
 row("statsd_prefix", "--statsd-prefix", v.string, "", "What stands before the names of metrics.", "text", "STATSD_PREFIX")  # fmt: skip
-row("enable_backlog_metric", "--enable-backlog-metric", v.boolean, False, "Send how many connections wait.", "flag", note="requests wait in the web workers, where the kernel's queue does not show them")  # fmt: skip
+row("enable_backlog_metric", "--enable-backlog-metric", v.boolean, False, "Send how many requests wait for a free worker.", "flag")  # fmt: skip
 
 row = _section("Process Naming")
 row("proc_name", "-n --name", v.string, None, "The name in the list of processes.", "text", "STRING")
@@ -239,6 +239,12 @@ row = _section("Control")
 row("control_socket", "--control-socket", v.string, FromEnvironment(_control_socket), "The Unix socket for gunicornc and alicorn ctl.", "text", "PATH")  # fmt: skip
 row("control_socket_mode", "--control-socket-mode", v.positive, 0o600, "Its mode.", "any_number", "INT")  # fmt: skip
 row("control_socket_disable", "--no-control-socket", v.boolean, False, "Have none.", "flag")
+
+row = _section("Alicorn's own")
+row("max_worker_memory", "--max-worker-memory", v.memory, 0, "Replace a worker that has more memory (resident bytes, or 300m, 1g); 0: never.", "text", "SIZE")  # fmt: skip
+row("max_worker_age", "--max-worker-age", v.positive, 0, "Replace a worker after so many seconds; 0: never.", "number", "INT")  # fmt: skip
+row("max_request_time", "--max-request-time", v.positive, 0, "With threads: a request that runs for longer is stuck, and its worker is replaced; 0: never.", "number", "INT")  # fmt: skip
+row("client_disconnected", "--client-disconnected", v.boolean, False, 'Let the application ask environ["alicorn.client_disconnected"]() whether its client is gone.', "flag")  # fmt: skip
 
 BY_NAME = {each.name: each for each in ROWS}
 

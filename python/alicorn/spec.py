@@ -24,6 +24,10 @@ class Settings(NamedTuple):
     graceful_timeout: float = 30
     max_requests: int = 0
     max_requests_jitter: int = 0
+    max_worker_memory: int = 0
+    max_worker_age: float = 0
+    max_request_time: float = 0
+    client_disconnected: bool = False
     preload: bool = False
     reload: bool = False
     reload_extra_files: list[str] = []  # noqa: RUF012 (never changed)

@@ -6,13 +6,16 @@ together with what other threads have meanwhile laid down, so that no thread wai
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import threading
+import traceback
 from collections import deque
 from queue import SimpleQueue
 from time import monotonic
 
-from . import protocol
+from . import protocol, scoreboard
 from .link import SIGN_OF_LIFE, Link
 from .response import Cancelled, Response
 from .spec import Spec
@@ -27,10 +30,8 @@ class SharedLink(Link):
         self.out = deque()
         self.push = self.out.append
         self.writing = threading.Lock()
-        # Requests that wait for a thread; those that run; those of them that were cancelled.
+        # Requests that wait for a thread.
         self.queued: set[int] = set()
-        self.running: set[int] = set()
-        self.cancelled: set[int] = set()
 
     def claim(self, ident: int) -> bool:
         """Takes a request out of the queue, to run or to drop it: only one of the two succeeds."""
@@ -70,9 +71,16 @@ class SharedLink(Link):
     def begin_stream(self, response: Response) -> None:
         response.event = threading.Event()
         super().begin_stream(response)
-        # After the registration: a CANCEL in between is seen by one of the two.
-        if response.ident in self.cancelled:
-            response.cancelled = True
+
+    def begin_asking(self, ident: int) -> None:
+        """All that run are known anyway."""
+
+    def is_cancelled(self, ident: int) -> bool:
+        """The main thread reads."""
+        return self.sock is None or ident in self.cancelled
+
+    def end_asking(self, ident: int) -> None:
+        """With its turn in its thread."""
 
     def wait_for_credit(self, response: Response) -> None:
         self.flush()
@@ -88,8 +96,6 @@ class SharedLink(Link):
         self._tell(ident)
 
     def cancel(self, ident: int) -> None:
-        if ident in self.running:
-            self.cancelled.add(ident)
         super().cancel(ident)
         self._tell(ident)
 
@@ -105,6 +111,9 @@ class SharedLink(Link):
         self.queued.clear()
 
 
+_idle = (0.0, "")
+
+
 class ThreadedWorker(Worker):
     link_type = SharedLink
 
@@ -112,8 +121,10 @@ class ThreadedWorker(Worker):
         super().__init__(spec)
         self.jobs: SimpleQueue = SimpleQueue()
         self.lock = threading.Lock()
-        # When each running request began, oldest first (a dict keeps the order of insertion).
-        self.began: dict[int, float] = {}
+        # Each running request and when it began, oldest first (a dict keeps the order of insertion).
+        self.began: dict[int, tuple[float, str]] = {}
+        self.told_stuck: set[int] = set()
+        self.idents: list[int] = []
         self.accepted = 0
         self.finished = 0  # answered or dropped
 
@@ -122,6 +133,8 @@ class ThreadedWorker(Worker):
         while True:
             self.doubles[self.slot.at_heartbeat] = monotonic()
             self.wait(SIGN_OF_LIFE)
+            if self.settings.max_request_time:
+                self._look_for_stuck(monotonic() - self.settings.max_request_time)
             if self.gateway.quitting:
                 return
             if self.stop_asked and not self.draining:
@@ -132,7 +145,9 @@ class ThreadedWorker(Worker):
     def begin_serving(self) -> None:
         """Starts what takes requests beside this loop."""
         for number in range(self.settings.threads):
-            threading.Thread(target=self._serve, args=(number,), name=f"alicorn-{number}", daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(number,), name=f"alicorn-{number}", daemon=True)
+            thread.start()
+            self.idents.append(thread.ident)
 
     def accept(self, link: SharedLink, frame: tuple) -> None:
         link.queued.add(frame[1])
@@ -165,7 +180,7 @@ class ThreadedWorker(Worker):
         _, ident, flags, text, body = frame
         link.running.add(ident)
         if link.claim(ident):
-            self._begin(number)
+            self._begin(number, text)
             self.gateway.serve(link, ident, flags, text, body)
             self._end(number)
             link.flush()
@@ -178,19 +193,45 @@ class ThreadedWorker(Worker):
         if self.draining:
             self.wake()
 
-    def _begin(self, number: int) -> None:
+    def _begin(self, number: int, text: str) -> None:
         now = monotonic()
         with self.lock:
             if not self.began:
                 self.doubles[self.slot.at_started] = now
-            self.began[number] = now
+            self.began[number] = (now, text)
 
     def _end(self, number: int) -> None:
         now = monotonic()
         with self.lock:
-            began = self.began.pop(number)
-            self.doubles[self.slot.at_started] = next(iter(self.began.values()), 0.0)
+            began, _ = self.began.pop(number)
+            self.doubles[self.slot.at_started] = next(iter(self.began.values()), _idle)[0]
             self.service += (now - began - self.service) * ALPHA
             self.doubles[self.slot.at_service] = self.service
             self.done += 1
             self.board.uints[self.slot.at_done] = self.done & 0xFFFFFFFF
+
+    # --- max_request_time
+
+    def _look_for_stuck(self, since: float) -> None:
+        """Says where requests are stuck that began before, and asks for a successor: that is what ends them."""
+        with self.lock:
+            stuck = [(number, text) for number, (began, text) in self.began.items() if began < since]
+        # A thread's number is used again: it has moved on in between.
+        self.told_stuck.intersection_update(number for number, _ in stuck)
+        for number, text in stuck:
+            if number in self.told_stuck:
+                continue
+            self.told_stuck.add(number)
+            fields = text.split("\n")
+            method, target = (fields[fields.index(name) + 1] for name in ("REQUEST_METHOD", "RAW_URI"))
+            self.log.critical(
+                f"REQUEST STUCK (pid:{os.getpid()}): {method} {target} runs for more than "
+                f"{self.settings.max_request_time:g} s (max_request_time); the worker is to be replaced\n"
+                + self.stack_of(number)
+            )
+            self.report({"type": "recycle", "cause": scoreboard.TIMEOUT})
+
+    def stack_of(self, number: int) -> str:
+        """Where the request is."""
+        frame = sys._current_frames().get(self.idents[number])
+        return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip("\n")

@@ -47,6 +47,19 @@ def positive(value: Any) -> int:
     return number
 
 
+def memory(value: Any) -> int:
+    """Bytes; as text also with k, m or g behind the number."""
+    if isinstance(value, str):
+        number, unit = (value[:-1], value[-1].lower()) if value[-1:].isalpha() else (value, "")
+        if not number.strip().isdigit() or unit not in _units:
+            raise ValueError(f"Invalid size: {value} (write it as 300m, for example)")
+        return int(number) * _units[unit]
+    return positive(value)
+
+
+_units = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
 def any_number(text: str) -> int:
     """Of a command line: decimal, or with a prefix (0o22, 0x12); with a leading zero octal, as in a shell."""
     if text.startswith("0") and text[1:2] not in ("", "x", "X", "o", "O", "b", "B"):

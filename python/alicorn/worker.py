@@ -115,6 +115,7 @@ class Worker:
         base = wsgi.base_environ(self.log, settings.threads, settings.workers, settings.server_software)
         self.errors = base["wsgi.errors"]
         self.gateway = self._make_gateway(base)
+        self.gateway.tells_disconnect = settings.client_disconnected
         # What the import has made stays: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()

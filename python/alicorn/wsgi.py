@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from functools import partial
 from typing import Any, Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
@@ -86,6 +87,8 @@ class Gateway:
         self.script_name = base["SCRIPT_NAME"]
         # Applications get `wsgi.early_hints`. Gunicorn's expect it.
         self.hints = False
+        # … and `alicorn.client_disconnected`.
+        self.tells_disconnect = False
         # Set by the worker when it must leave at once: then a SystemExit is its own, not the application's.
         self.quitting = False
 
@@ -105,6 +108,9 @@ class Gateway:
                 environ["PATH_INFO"] = unquote_to_bytes(environ["PATH_INFO"].encode("latin-1")).decode("latin-1")
             if self.hints:
                 environ["wsgi.early_hints"] = response.early_hints
+            if self.tells_disconnect:
+                link.begin_asking(ident)
+                environ["alicorn.client_disconnected"] = partial(link.is_cancelled, ident)
             if self.script_name:
                 _strip_script_name(environ, self.script_name)
             blocks = self.app(environ, response.start)
@@ -118,6 +124,8 @@ class Gateway:
         finally:
             if source is not None:
                 source.close()
+            if self.tells_disconnect:
+                link.end_asking(ident)
 
     def _whole(self, response: Response, blocks: list[bytes]) -> None:
         if len(blocks) == 1:

@@ -7,7 +7,6 @@ import { ConfigError } from "../config/statement.ts";
 import { readInherited, variable } from "../master/inherited.ts";
 import { Master } from "../master/master.ts";
 import { type GunicornFacts, type Plan, StartError } from "../master/plan.ts";
-import type { SignalTable } from "../master/signals.ts";
 import { version } from "../master/version.ts";
 import { redirect } from "../net/libc.ts";
 import { LogFile } from "../net/log_file.ts";
@@ -16,25 +15,13 @@ import { becomeDaemon, leaveForeground, ownCommand, startInBackground } from "./
 import { gunicornConfiguration } from "./gunicorn_configuration.ts";
 import { gunicornReport } from "./gunicorn_report.ts";
 import { type GunicornSettings, readSettings, type TlsSettings } from "./gunicorn_settings.ts";
+import { gunicornSignals } from "./gunicorn_signals.ts";
 import { planOf } from "./load.ts";
 import { renewLogFiles, tryLogFiles } from "./log_files.ts";
 import { activatedSockets, ServiceManager } from "./service_manager.ts";
 
 /** The Gunicorn whose command line this is. */
 const gunicornVersion = "26.1.0";
-
-/** WINCH is for daemons: a terminal sends it when its window changes its size. */
-const signals = (daemon: boolean): SignalTable => ({
-  SIGTERM: "finish",
-  SIGINT: "stop",
-  SIGQUIT: "stop",
-  SIGHUP: "reload",
-  SIGUSR1: "reopen",
-  SIGUSR2: "upgrade",
-  SIGWINCH: daemon ? "retire" : "ignore",
-  SIGTTIN: "grow",
-  SIGTTOU: "shrink",
-});
 
 /** Runs a command line to its end and exits the process with its code. */
 export async function main(args: readonly string[]): Promise<never> {
@@ -91,7 +78,7 @@ async function serve(
       tryLogFiles(latest.logFiles);
       return latest.plan;
     },
-    signals: signals(isDaemon),
+    signals: gunicornSignals(isDaemon),
     renewWebWorkers: true,
     sameWebSide: (before, after) => webSide(before) === webSide(after),
     report: gunicornReport(log, manager, name),

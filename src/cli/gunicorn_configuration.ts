@@ -127,6 +127,10 @@ function appStatements({ settings, app, python, directory, threads }: GunicornSe
     line("graceful_timeout", settings.graceful_timeout),
     line("max_requests", settings.max_requests),
     line("max_requests_jitter", settings.max_requests_jitter),
+    line("max_worker_memory", settings.max_worker_memory),
+    line("max_worker_age", settings.max_worker_age),
+    line("max_request_time", settings.max_request_time),
+    flag("client_disconnected", settings.client_disconnected),
     flag("preload", settings.preload_app),
     flag("reload", settings.reload),
   ];

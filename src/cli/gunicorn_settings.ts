@@ -12,6 +12,10 @@ export interface GunicornValues {
   readonly workers: number;
   readonly max_requests: number;
   readonly max_requests_jitter: number;
+  readonly max_worker_memory: number;
+  readonly max_worker_age: number;
+  readonly max_request_time: number;
+  readonly client_disconnected: boolean;
   readonly timeout: number;
   readonly graceful_timeout: number;
   readonly keepalive: number;

@@ -1,5 +1,6 @@
 /** The command line of `alicorn APP`: one row per option; parsing, checks, `--help` and docs/command-line.md come from here. */
 import { type LogLevel, logLevels } from "../base/log.ts";
+import { parseOffset } from "../config/values.ts";
 
 export type Group = "Serving" | "Python" | "Lifetime" | "Logs" | "Development" | "Other";
 
@@ -174,6 +175,11 @@ export const options = {
     flags: ["--preload"],
     summary: "Load the application once, before the workers are forked: less memory, faster starts.",
   }),
+  clientDisconnected: flag({
+    group: "Python",
+    flags: ["--client-disconnected"],
+    summary: 'Let the application ask environ["alicorn.client_disconnected"]() whether its client is gone.',
+  }),
   timeout: number(
     {
       group: "Lifetime",
@@ -211,6 +217,36 @@ export const options = {
       value: "N",
       initial: 0,
       summary: "Add a random number up to N to --max-requests, so that workers are not replaced all at once.",
+    },
+    0,
+  ),
+  maxWorkerMemory: {
+    group: "Lifetime",
+    flags: ["--max-worker-memory"],
+    value: "SIZE",
+    initial: 0,
+    summary: "Replace a worker that has more memory: resident bytes, or 300m, 1g; 0: never.",
+    parse: (given: string): number | Wrong =>
+      parseOffset(given) ?? new Wrong("must be a size: a number, maybe with k, m or g behind it"),
+  } as Option<number>,
+  maxWorkerAge: number(
+    {
+      group: "Lifetime",
+      flags: ["--max-worker-age"],
+      value: "SECONDS",
+      initial: 0,
+      summary: "Replace a worker after so long; 0: never.",
+    },
+    0,
+  ),
+  maxRequestTime: number(
+    {
+      group: "Lifetime",
+      flags: ["--max-request-time"],
+      value: "SECONDS",
+      initial: 0,
+      summary:
+        "With threads: a request that runs for longer is stuck; the log shows where, and its worker is replaced; 0: never.",
     },
     0,
   ),

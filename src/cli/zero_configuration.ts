@@ -101,6 +101,10 @@ function appSettings(app: string, given: Given, environment: NodeJS.ProcessEnv):
     line("graceful_timeout", given.gracefulTimeout),
     line("max_requests", given.maxRequests),
     line("max_requests_jitter", given.maxRequestsJitter),
+    line("max_worker_memory", given.maxWorkerMemory),
+    line("max_worker_age", given.maxWorkerAge),
+    line("max_request_time", given.maxRequestTime),
+    line("client_disconnected", given.clientDisconnected ? "on" : "off"),
     line("preload", given.preload ? "on" : "off"),
     line("reload", given.reload ? "on" : "off"),
   ];

@@ -25,6 +25,11 @@ export interface AppPlan {
   readonly graceful_timeout: number;
   readonly max_requests: number;
   readonly max_requests_jitter: number;
+  /** Resident bytes; 0: no bound. */
+  readonly max_worker_memory: number;
+  readonly max_worker_age: number;
+  readonly max_request_time: number;
+  readonly client_disconnected: boolean;
   readonly preload: boolean;
   readonly reload: boolean;
   /** Who the workers are, once they have been forked; undefined: who the master is. */

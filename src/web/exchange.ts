@@ -126,7 +126,7 @@ export class Exchange {
   cleanups: (() => void)[] | undefined = undefined;
   hasEnded = false;
   /** The application's worker that has answered, for the log (`%(p)s`). */
-  answeredBy: { readonly pid: number } | undefined = undefined;
+  answeredBy: { readonly pid: number; readonly waitedMs: number } | undefined = undefined;
   /** What modules remember about a request, by a key of their own. */
   notes: Notes | undefined = undefined;
 

@@ -212,7 +212,7 @@ describe("what changes something", () => {
     place.write("app.py", app.replace("str(os.getpid()).encode()", 'b"new"'));
     await told(place.socket, "reload");
     await server.logged(/reloaded: generation 2 serves/);
-    expect(await (await server.fetch("/")).text()).toBe("new");
+    await until(async () => (await (await server.fetch("/")).text()) === "new", "the new code answers");
     expect(await told<object>(place.socket, "show", "stats")).toMatchObject({ reloads: 1 });
     expect(await told(place.socket, "reopen")).toEqual({ status: "reopening" } as never);
     expect(await told(place.socket, "shutdown")).toEqual({ status: "shutting_down", mode: "graceful" } as never);

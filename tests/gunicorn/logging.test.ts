@@ -170,6 +170,31 @@ test("StatsD: requests, statuses, durations, workers and log lines", async () =>
   expect(heard().join("\n")).toMatch(/^mine\.gunicorn\.request\.duration:[\d.]+\|ms\|#a:b$/m);
 });
 
+test("StatsD: busy workers, and requests that wait for one", async () => {
+  using directory = place();
+  await using _ = await listening(directory);
+  // Where memory is limited, it is looked at each second, and all this with it.
+  const args = [
+    "--statsd-host",
+    "unix://datagrams",
+    "--enable-backlog-metric",
+    "--max-worker-memory",
+    "10g",
+    "app:app",
+  ];
+  await using server = await start(directory, args);
+  expect(await text(server, "/")).toBe("hello");
+  const running = [text(server, "/sleep/1.5"), text(server, "/sleep/0")];
+  const heard = () => lines(directory, "heard");
+  await until(() => heard().includes("gunicorn.requests.waiting:1|g"), "one waits");
+  expect(heard()).toContain("gunicorn.workers.busy:1|g");
+  expect(heard()).toContain("gunicorn.backlog:1|h");
+  await Promise.all(running);
+  const waited = () => heard().map((line) => Number(/^gunicorn\.request\.queue_time:([\d.]+)\|ms$/.exec(line)?.[1]));
+  await until(() => waited().some((ms) => ms > 1000), "how long it has waited");
+  await until(() => heard().includes("gunicorn.workers.busy:0|g"), "idle again");
+});
+
 test("syslog: both logs, with tag and facility", async () => {
   using directory = place();
   await using _ = await listening(directory);

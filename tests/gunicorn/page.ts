@@ -1,6 +1,7 @@
 /** docs/gunicorn.md: every setting, hook and signal of Gunicorn's, what becomes of it here, and the test that shows it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunicornSignals } from "../../src/cli/gunicorn_signals.ts";
 import { root } from "../support/server.ts";
 
 interface Row {
@@ -14,7 +15,7 @@ interface Row {
 
 /** A file under tests/gunicorn, and the title of a test in it. */
 type Shown = readonly [
-  file: "command_line" | "control" | "hooks" | "http" | "life" | "logging" | "tls" | "workers",
+  file: "command_line" | "control" | "hooks" | "http" | "life" | "logging" | "tls" | "workers" | "../app/worker_life",
   title: string,
 ];
 
@@ -134,6 +135,14 @@ const tests: Readonly<Record<string, Shown>> = {
   control_socket: control,
   control_socket_mode: ["control", "another path, another mode, none"],
   control_socket_disable: ["control", "another path, another mode, none"],
+  enable_backlog_metric: ["logging", "StatsD: busy workers, and requests that wait for one"],
+  max_worker_memory: ["../app/worker_life", "%s: a worker that has grown is replaced, the other stays"],
+  max_worker_age: ["../app/worker_life", "%s: all are replaced, one after the other"],
+  max_request_time: [
+    "../app/worker_life",
+    "%s: the worker in which a request is stuck is replaced, what else it runs is finished",
+  ],
+  client_disconnected: ["../app/worker_life", "%s: says when the client is gone"],
   on_starting: life,
   when_ready: life,
   pre_fork: life,
@@ -169,7 +178,9 @@ const signals: readonly (readonly [name: string, what: string, shown: Shown])[] 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 
 function proof(shown: Shown | undefined): string {
-  return shown === undefined ? "`python/tests/test_settings.py`" : `\`${shown[0]}.test.ts\`: ${cell(shown[1])}`;
+  return shown === undefined
+    ? "`python/tests/test_settings.py`"
+    : `\`${shown[0].replace("../", "")}.test.ts\`: ${cell(shown[1])}`;
 }
 
 function settingRow({ name, flags, default: initial, summary, note }: Row): string {
@@ -177,6 +188,17 @@ function settingRow({ name, flags, default: initial, summary, note }: Row): stri
   const words = flags.map((flag) => `\`${flag}\``).join(" ");
   const becomes = note === "" ? "works" : `accepted: ${cell(note)}`;
   return `| \`${name}\` | ${words} | ${value} | ${cell(summary)} | ${becomes} | ${proof(tests[name])} |`;
+}
+
+/** Hooks and signals that no test of the whole program shows: there must be none. */
+export async function untested(): Promise<string[]> {
+  const hooks = (await settingsTable()).filter(({ section, note }) => section.endsWith("Hooks") && note === "");
+  const listed = new Set(signals.flatMap(([names]) => names.replace(/ .*to a worker.*/, "").split(", ")));
+  const known = Object.keys(gunicornSignals(true)).map((name) => name.slice("SIG".length));
+  return [
+    ...hooks.map(({ name }) => name).filter((name) => tests[name] === undefined),
+    ...known.filter((name) => !listed.has(name)),
+  ];
 }
 
 /** The tests that the page names: each must be there. */
@@ -190,10 +212,14 @@ export function missingTests(): string[] {
     .map((shown) => shown.join(": "));
 }
 
+async function settingsTable(): Promise<readonly Row[]> {
+  const child = Bun.spawn(["python3", join(root, "python/alicorn"), "--settings-table"]);
+  return JSON.parse(await new Response(child.stdout).text()) as readonly Row[];
+}
+
 /** The page; `npm run docs` writes it, and a test fails when it is stale. */
 export async function gunicornPage(): Promise<string> {
-  const child = Bun.spawn(["python3", join(root, "python/alicorn"), "--settings-table"]);
-  const rows = JSON.parse(await new Response(child.stdout).text()) as readonly Row[];
+  const rows = await settingsTable();
   const sections = [...new Set(rows.map(({ section }) => section))];
   const lines = [
     "# Gunicorn's command line",
@@ -209,7 +235,12 @@ export async function gunicornPage(): Promise<string> {
     "## Where it is otherwise",
     "",
     "- Connections stay open with `sync` workers too: they belong to the web workers, and no idle or slow client occupies Python.",
-    "- `timeout` answers 504, and the log shows the stack of the stuck worker. With threads it bounds silence, not requests, as in Gunicorn.",
+    "- `timeout` answers 504, and the log shows the stack of the stuck worker. With threads it bounds silence, not requests, as in Gunicorn;",
+    "  `max_request_time` (ours) bounds requests there: the log shows where one is stuck, a successor starts, the other threads of its worker",
+    "  finish within `graceful_timeout`, and its client gets 504 at the end of that.",
+    "- `max_worker_memory` and `max_worker_age` (ours) replace workers as `max_requests` does. Each draws limits up to a tenth below.",
+    "- StatsD hears `gunicorn.workers.busy`, `gunicorn.requests.waiting` (with `enable_backlog_metric` also as `gunicorn.backlog`), and",
+    "  `gunicorn.request.queue_time`: how long requests have waited for a free worker, ms.",
     "- HUP loads new code also with `preload_app`; what fails to load leaves the old workers serving.",
     "- `max_requests` replaces one worker after the other, and each only when its successor is ready.",
     "- A worker that ends again and again is started after growing pauses.",

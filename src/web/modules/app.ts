@@ -3,11 +3,12 @@ import { Call } from "../../app/call.ts";
 import type { Dispatcher } from "../../app/dispatch.ts";
 import { type TextWriter, writeEnviron } from "../../app/environ.ts";
 import { pathEncoded } from "../../app/frames.ts";
+import { secondsText } from "../../base/local_time.ts";
 import { ConfigError, type Place } from "../../config/statement.ts";
 import type { Reply } from "../../http/message.ts";
 import { forwardTrust, type GunicornConf, gunicornDirectives } from "../core/gunicorn.ts";
 import { httpDirectives } from "../core/http.ts";
-import { context, type Directive, duplicate, flag, number, text, words } from "../directive.ts";
+import { context, type Directive, duplicate, flag, number, offset, text, words } from "../directive.ts";
 import { errorReply } from "../error_page.ts";
 import type { Exchange } from "../exchange.ts";
 import { defaultTrust, forwardedScheme } from "../forwarded.ts";
@@ -210,6 +211,23 @@ export const appDirectives = {
     summary: "After how many requests a worker is replaced; 0: never.",
   }),
   max_requests_jitter: number({ contexts: app, initial: 0, summary: "Up to how many more, by chance." }),
+  max_worker_memory: offset({
+    contexts: app,
+    initial: 0,
+    initialText: "0",
+    summary: "A worker with more resident memory is replaced; 0: none is.",
+  }),
+  max_worker_age: number({ contexts: app, initial: 0, summary: "After how long a worker is replaced, s; 0: never." }),
+  max_request_time: number({
+    contexts: app,
+    initial: 0,
+    summary: "With threads: after how long a request is stuck, and its worker is replaced, s; 0: never.",
+  }),
+  client_disconnected: flag({
+    contexts: app,
+    initial: false,
+    summary: 'Whether the application can ask `environ["alicorn.client_disconnected"]()` if its client is gone.',
+  }),
   preload: flag({
     contexts: app,
     initial: false,
@@ -223,6 +241,12 @@ const directives = { app: appBlock, app_pass: passTo, app_accel: accel, ...appDi
 export const appModule = defineModule({
   name: "app",
   directives,
+  variables: {
+    app_queue_time: {
+      summary: "Seconds that the request has waited for a free worker of its application, to the millisecond.",
+      get: ({ answeredBy }) => (answeredBy === undefined ? undefined : secondsText(answeredBy.waitedMs)),
+    },
+  },
   prepare(block) {
     for (const each of block.childrenOf(app))
       if (each.own("module") === undefined) throw new ConfigError('no "module" in this app', each.at);
