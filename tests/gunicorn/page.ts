@@ -250,6 +250,8 @@ export async function gunicornPage(): Promise<string> {
     "  `ssl_context` is called when settings are read, and what it asks of the context is carried over: certificates, authorities, `verify_mode`,",
     "  versions, ciphers, curve, tickets. Without a certificate that `cert_reqs` wants, a client is answered 400 instead of being cut off.",
     "- HTTP/2 (`http_protocols` with `h2`, `http2_cleartext`) runs the requests of a connection at once.",
+    "- Names of fields in `secure_scheme_headers` are compared without case; in Gunicorn those that are not in capitals mean nothing.",
+    "- `post_request` finds status 500 in the response of a request that has failed before `start_response`.",
     "- `gunicorn.app.base` (programs that start the server themselves) cannot be used.",
     "",
     "## Worker classes",
