@@ -245,6 +245,7 @@ row("max_worker_memory", "--max-worker-memory", v.memory, 0, "Replace a worker t
 row("max_worker_age", "--max-worker-age", v.positive, 0, "Replace a worker after so many seconds; 0: never.", "number", "INT")  # fmt: skip
 row("max_request_time", "--max-request-time", v.positive, 0, "With threads: a request that runs for longer is stuck, and its worker is replaced; 0: never.", "number", "INT")  # fmt: skip
 row("client_disconnected", "--client-disconnected", v.boolean, False, 'Let the application ask environ["alicorn.client_disconnected"]() whether its client is gone.', "flag")  # fmt: skip
+row("request_start", "--request-start", v.boolean, False, "Tell the application in X-Request-Start when a request arrived, as monitoring tools expect it.", "flag")  # fmt: skip
 
 BY_NAME = {each.name: each for each in ROWS}
 

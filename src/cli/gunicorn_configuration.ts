@@ -62,6 +62,7 @@ function httpStatements(given: GunicornSettings, activated: readonly number[], d
     line("client_body_buffer_size", "64k"),
     line("app_accel", "off"),
     ...policy(given),
+    settings.request_start ? line("app_request_start", "on") : undefined,
     block("app", ["app"], appStatements(given)),
     block(
       "server",

@@ -16,6 +16,7 @@ export interface GunicornValues {
   readonly max_worker_age: number;
   readonly max_request_time: number;
   readonly client_disconnected: boolean;
+  readonly request_start: boolean;
   readonly timeout: number;
   readonly graceful_timeout: number;
   readonly keepalive: number;

@@ -175,6 +175,11 @@ export const options = {
     flags: ["--preload"],
     summary: "Load the application once, before the workers are forked: less memory, faster starts.",
   }),
+  requestStart: flag({
+    group: "Python",
+    flags: ["--request-start"],
+    summary: "Tell the application in X-Request-Start when a request arrived, as monitoring tools expect it.",
+  }),
   clientDisconnected: flag({
     group: "Python",
     flags: ["--client-disconnected"],

@@ -66,6 +66,7 @@ export function zeroConfiguration(
         line("client_body_buffer_size", "64k"),
         // A server in front may be who they are for.
         line("app_accel", "off"),
+        given.requestStart ? line("app_request_start", "on") : undefined,
         block("app", ["app"], appSettings(app, given, environment)),
         block("server", [], [...listens(given, environment), ...security(given, local), ...locations(given)]),
       ],

@@ -224,6 +224,29 @@ describe('environ["alicorn.client_disconnected"]', () => {
   });
 });
 
+describe("request_start", () => {
+  test.each(["alicorn", "gunicorn"] as const)("%s: X-Request-Start says when the request arrived", async (door) => {
+    using place = new Place();
+    place.write(
+      "app.py",
+      'def app(e, s):\n    s("200 OK", [])\n    return [e.get("HTTP_X_REQUEST_START", "-").encode()]\n',
+    );
+    const start = (...args: string[]) => (door === "alicorn" ? place.start(args) : place.drop(args));
+    {
+      await using server = await start("--request-start");
+      const before = Date.now();
+      const text = await (await server.fetch("/")).text();
+      const [, seconds] = /^t=(\d+\.\d{3})$/.exec(text) ?? [];
+      expect(Number(seconds) * 1000).toBeGreaterThan(before - 50);
+      expect(Number(seconds) * 1000).toBeLessThan(Date.now() + 50);
+      // A server in front knows better.
+      expect(await (await server.fetch("/", { headers: { "X-Request-Start": "t=1.5" } })).text()).toBe("t=1.5");
+    }
+    await using server = await start();
+    expect(await (await server.fetch("/")).text()).toBe("-");
+  });
+});
+
 test("$app_queue_time: how long requests have waited for a free worker", async () => {
   using place = new Place();
   const text = (port: number) => `

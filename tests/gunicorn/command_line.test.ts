@@ -57,7 +57,7 @@ test("check_config loads the application, print_config shows the settings", asyn
   const shown = await run(directory, ["--print-config", "-w", "3", "app:app"], { WEB_CONCURRENCY: "7" });
   expect(shown.code).toBe(0);
   expect(shown.out).toMatch(/^workers +(= 3)$/m);
-  expect(shown.out.trim().split("\n").length).toBe(123);
+  expect(shown.out.trim().split("\n").length).toBe(124);
 });
 
 test("the command line counts more than GUNICORN_CMD_ARGS, that more than the file, that more than the environment", async () => {

@@ -143,6 +143,7 @@ const tests: Readonly<Record<string, Shown>> = {
     "%s: the worker in which a request is stuck is replaced, what else it runs is finished",
   ],
   client_disconnected: ["../app/worker_life", "%s: says when the client is gone"],
+  request_start: ["../app/worker_life", "%s: X-Request-Start says when the request arrived"],
   on_starting: life,
   when_ready: life,
   pre_fork: life,

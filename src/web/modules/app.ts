@@ -27,10 +27,18 @@ const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
 type Give = (exchange: Exchange, scheme: "http" | "https", body: BufferedBody | undefined) => Reply | Promise<Reply>;
 
-/** `app_pass`: the application answers. `gunicorn`: how, where `request_parsing gunicorn` holds. */
-export function appPass(dispatcher: Dispatcher, gunicorn: GunicornConf | undefined): Handler {
+export interface AppPassing {
+  /** How, where `request_parsing gunicorn` holds. */
+  readonly gunicorn: GunicornConf | undefined;
+  /** `app_request_start` */
+  readonly tellsStart: boolean;
+}
+
+/** `app_pass`: the application answers. */
+export function appPass(dispatcher: Dispatcher, { gunicorn, tellsStart }: AppPassing): Handler {
   const trust = gunicorn === undefined ? defaultTrust : forwardTrust(gunicorn);
-  const give = gunicorn === undefined ? givePlainly(dispatcher) : giveAsGunicorn(dispatcher, gunicorn);
+  const start = tellsStart ? writeStart : undefined;
+  const give = gunicorn === undefined ? givePlainly(dispatcher, start) : giveAsGunicorn(dispatcher, gunicorn, start);
   return (exchange) => {
     const scheme = forwardedScheme(exchange.request, connectionOf(exchange), trust);
     if (scheme === undefined) return errorReply(400);
@@ -39,16 +47,26 @@ export function appPass(dispatcher: Dispatcher, gunicorn: GunicornConf | undefin
   };
 }
 
+/** More for the environ. */
+type Write = (to: TextWriter, exchange: Exchange) => void;
+
+/** When the request arrived, in the form that monitoring tools read, unless a server in front has said it, who knows better. */
+const writeStart: Write = (to, { request, startedAt }) => {
+  if (request.headers.get("x-request-start") === undefined)
+    to.text(`\nHTTP_X_REQUEST_START\nt=${secondsText(performance.timeOrigin + startedAt)}`);
+};
+
 /** The application sees the path as sent, decoded but not normalised: as it does behind Nginx. What was rewritten, it sees so. */
 const givePlainly =
-  (dispatcher: Dispatcher): Give =>
+  (dispatcher: Dispatcher, start: Write | undefined): Give =>
   (exchange, scheme, body) => {
     const { request, uri } = exchange;
     const decoded = exchange.internal || uri === request.path ? uri : (decodePath(request.path) ?? uri);
-    return send(dispatcher, exchange, { scheme, body, decoded }, undefined);
+    const more = start && ((to: TextWriter) => start(to, exchange));
+    return send(dispatcher, exchange, { scheme, body, decoded }, more);
   };
 
-function giveAsGunicorn(dispatcher: Dispatcher, conf: GunicornConf): Give {
+function giveAsGunicorn(dispatcher: Dispatcher, conf: GunicornConf, start: Write | undefined): Give {
   const mounted = mounting(conf);
   return (exchange, scheme, body) => {
     const decoded = exchange.internal ? exchange.uri : decodeLoosely(exchange.request.path);
@@ -64,6 +82,7 @@ function giveAsGunicorn(dispatcher: Dispatcher, conf: GunicornConf): Give {
         to.text(`\nCONTENT_LENGTH\n${bodyLength}`);
       if (place !== undefined) to.text(`\nSCRIPT_NAME\n${place.scriptName}`);
       if (exchange.client.proxy !== undefined) writeProxyFacts(to, exchange);
+      start?.(to, exchange);
     });
   };
 }
@@ -236,7 +255,19 @@ export const appDirectives = {
   reload: flag({ contexts: app, initial: false, summary: "Whether it is loaded anew when its files change." }),
 };
 
-const directives = { app: appBlock, app_pass: passTo, app_accel: accel, ...appDirectives };
+const requestStart = flag({
+  contexts: http | server | location,
+  initial: false,
+  summary: "Whether applications find in X-Request-Start when the request arrived, if no server in front has said so.",
+});
+
+const directives = {
+  app: appBlock,
+  app_pass: passTo,
+  app_accel: accel,
+  app_request_start: requestStart,
+  ...appDirectives,
+};
 
 export const appModule = defineModule({
   name: "app",
@@ -251,11 +282,11 @@ export const appModule = defineModule({
     for (const each of block.childrenOf(app))
       if (each.own("module") === undefined) throw new ConfigError('no "module" in this app', each.at);
   },
-  compile({ app_pass, app_accel }, { runtime, block }) {
+  compile({ app_pass, app_accel, app_request_start: tellsStart }, { runtime, block }) {
     if (app_pass === undefined) return {};
     const gunicorn =
       block.conf(httpDirectives).request_parsing === "gunicorn" ? block.conf(gunicornDirectives) : undefined;
-    const handler = appPass(runtime.app(app_pass), gunicorn);
+    const handler = appPass(runtime.app(app_pass), { gunicorn, tellsStart });
     const content = app_accel ? obeyingAccel(handler) : handler;
     return { content, addsSlash: true, isDynamic: block.own("files") === undefined };
   },
