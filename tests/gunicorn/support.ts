@@ -40,9 +40,15 @@ export interface Files {
 /** A directory with the application and these files. */
 export const place = (files: Files = {}): Directory => new Directory({ "app.py": app, ...files });
 
-/** Starts it there, on a free port unless the arguments or files bind it. */
+/** Starts it there, on a free port unless the arguments or files bind it. Its control socket stays there, too. */
 export const start = (directory: Directory, args: readonly string[], options: StartOptions = {}): Promise<Server> =>
-  Server.start(args, { cwd: directory.path, program: gunicorn, started: /Listening at/, ...options });
+  Server.start(args, {
+    cwd: directory.path,
+    program: gunicorn,
+    started: /Listening at/,
+    ...options,
+    env: { XDG_RUNTIME_DIR: directory.path, ...options.env },
+  });
 
 /** What it says and how it ends, where it does not serve. */
 export async function run(
@@ -52,7 +58,7 @@ export async function run(
 ): Promise<{ code: number; out: string; err: string }> {
   const child = Bun.spawn([gunicorn, ...args], {
     cwd: directory.path,
-    env: { ...process.env, ...env },
+    env: { ...process.env, XDG_RUNTIME_DIR: directory.path, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [out, err, code] = await Promise.all([
