@@ -27,13 +27,15 @@ class Counter:
             if self.pid != os.getpid():
                 self.value, self.pid = 0, os.getpid()
             self.value += 1
-            with open(os.path.join(folder, f"counter_{self.pid}.db"), "w") as file:
+            path = os.path.join(folder, f"counter_{self.pid}.db")
+            with open(f"{path}.new", "w") as file:
                 json.dump({self.name: self.value}, file)
+            os.replace(f"{path}.new", path)
 
 def total(name):
     found = 0
     for each in os.listdir(folder):
-        if each.startswith("counter_"):
+        if each.startswith("counter_") and each.endswith(".db"):
             with open(os.path.join(folder, each)) as file:
                 found += json.load(file)[name]
     return found
