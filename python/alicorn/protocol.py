@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 # From the web worker.
-REQUEST, CREDIT, CANCEL, OPENED, LAST, POKE = 1, 2, 3, 4, 5, 6
+REQUEST, CREDIT, CANCEL, OPENED, LAST, POKE, TAKE_BACK = 1, 2, 3, 4, 5, 6, 7
 # From the app worker.
 HELLO, RESPONSE, HEAD, BODY, END, FILE, ABORT, DRAINING, IDLE, RETURNED = 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
 HINTS = 26
@@ -32,7 +32,7 @@ _file = struct.Struct("<IBBHIQQ")
 _unpack = _header_and_count.unpack_from
 _pack_header = _header.pack
 _pack_response = _header_and_count.pack
-_kinds_without_payload = (CANCEL, OPENED, LAST, POKE)
+_kinds_without_payload = (CANCEL, OPENED, LAST, POKE, TAKE_BACK)
 
 
 class FrameError(Exception):
@@ -42,7 +42,8 @@ class FrameError(Exception):
 class Decoder:
     """Cuts a byte stream from a web worker into frames.
 
-    A frame is `(REQUEST, id, flags, environ text, body)`, `(CREDIT, id, n)`, or `(CANCEL | OPENED | LAST | POKE, id)`.
+    A frame is `(REQUEST, id, flags, environ text, body)`, `(CREDIT, id, n)`, or `(CANCEL | OPENED | LAST | POKE |
+    TAKE_BACK, id)`.
     """
 
     __slots__ = ("_have", "_need", "_parts")

@@ -14,8 +14,9 @@ import traceback
 from collections import deque
 from queue import SimpleQueue
 from time import monotonic
+from typing import Callable
 
-from . import protocol, scoreboard
+from . import scoreboard
 from .link import SIGN_OF_LIFE, Link
 from .response import Cancelled, Response
 from .spec import Spec
@@ -158,11 +159,11 @@ class ThreadedWorker(Worker):
         """Gives a request to whatever serves it, without waiting."""
         self.jobs.put((link, frame))
 
-    def drop(self, link: SharedLink, ident: int) -> bool:
+    def drop(self, link: SharedLink, ident: int, answer: Callable[[int], bytes]) -> bool:
         """The pool thread that comes to it finds it no longer in the set."""
         if not link.claim(ident):
             return False
-        link.send(protocol.abort(ident))
+        link.send(answer(ident))
         return True
 
     def drained(self) -> bool:
@@ -180,7 +181,7 @@ class ThreadedWorker(Worker):
         _, ident, flags, text, body = frame
         link.running.add(ident)
         if link.claim(ident):
-            self._begin(number, text)
+            self._begin(number, link.index, ident, text)
             self.gateway.serve(link, ident, flags, text, body)
             self._end(number)
             link.flush()
@@ -193,9 +194,14 @@ class ThreadedWorker(Worker):
         if self.draining:
             self.wake()
 
-    def _begin(self, number: int, text: str) -> None:
+    def _begin(self, number: int, index: int, ident: int, text: str) -> None:
+        """The scoreboard shows the latest that has begun, by its id: after a crash those behind it go elsewhere."""
         now = monotonic()
+        begun, at = self.board.uints, self.slot.at_begun + index
         with self.lock:
+            last = begun[at]
+            if last == 0 or (ident - last) & 0xFFFFFFFF < 0x80000000:
+                begun[at] = ident
             if not self.began:
                 self.doubles[self.slot.at_started] = now
             self.began[number] = (now, text)

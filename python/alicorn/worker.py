@@ -279,8 +279,10 @@ class Worker:
         if kind == protocol.CREDIT:
             link.grant(frame[1], frame[2])
         elif kind == protocol.CANCEL:
-            if not self.drop(link, frame[1]):
+            if not self.drop(link, frame[1], protocol.abort):
                 link.cancel(frame[1])
+        elif kind == protocol.TAKE_BACK:
+            self.drop(link, frame[1], protocol.returned)
         elif kind == protocol.OPENED:
             link.release_file(frame[1])
         elif kind == protocol.POKE:
@@ -288,12 +290,12 @@ class Worker:
         else:
             link.last = True
 
-    def drop(self, link: Link, ident: int) -> bool:
-        """Drops a request that has not begun, and says so."""
+    def drop(self, link: Link, ident: int, answer: Callable[[int], bytes]) -> bool:
+        """Drops a request that has not begun, and says so with this frame."""
         for item in self.pending:
             if item[1][1] == ident and item[0] is link:
                 self.pending.remove(item)
-                link.send(protocol.abort(ident))
+                link.send(answer(ident))
                 return True
         return False
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from alicorn import protocol
 
 CASES = os.path.join(os.path.dirname(__file__), "../../tests/wire/worker-protocol.txt")
-FROM_WEB_WORKER = ("REQUEST", "CREDIT", "CANCEL", "OPENED", "LAST", "POKE")
+FROM_WEB_WORKER = ("REQUEST", "CREDIT", "CANCEL", "OPENED", "LAST", "POKE", "TAKE_BACK")
 
 
 class Case(NamedTuple):

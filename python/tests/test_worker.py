@@ -23,6 +23,7 @@ from alicorn.protocol import (
     POKE,
     RESPONSE,
     RETURNED,
+    TAKE_BACK,
 )
 
 from .webside import Master, control, credit, environ_list, request, until
@@ -415,3 +416,26 @@ class SeveralThreads(Common, unittest.TestCase):
         gates[1].open()
         link.next()
         until(lambda: slot.started == 0)
+
+    def test_what_waits_is_given_back_and_what_runs_is_not(self) -> None:
+        gates = [Gate(self) for _ in range(4)]
+        master = self.master()
+        link = master.link()
+        slot = master.board.slot(link.slot)
+        link.send(*(request(ident, environ_list(path=gate.path)) for ident, gate in enumerate(gates, 1)))
+        for gate in gates:
+            gate.entered()
+        self.assertEqual(slot.uints[slot.at_begun], 4)
+        link.send(request(5, environ_list(path="/waits")), control(TAKE_BACK, 2), control(TAKE_BACK, 5))
+        frame = link.next()
+        self.assertEqual((frame.kind, frame.ident), (RETURNED, 5))
+        gates[1].open()
+        frame = link.next()
+        self.assertEqual((frame.kind, frame.ident), (RESPONSE, 2))
+        link.send(request(6, environ_list(path="/runs")))
+        frame = link.next()
+        self.assertEqual((frame.kind, frame.ident, frame.body), (RESPONSE, 6, b"/runs"))
+        self.assertEqual(slot.uints[slot.at_begun], 6)
+        for gate in (gates[0], *gates[2:]):
+            gate.open()
+            link.next()

@@ -16,6 +16,8 @@ import type { Link } from "./link.ts";
 const aheadSeconds = 0.001;
 /** … and never more than this: one full read of the worker. */
 const maxAhead = 64;
+/** Where more run at the same time, none waits for the next. */
+const mostThreads = 64;
 /** A mean above this is not fast, seconds. That of 1 % slow (300 ms) and 99 % very fast requests is above it: what waits behind those would feel it. */
 const fastSeconds = 0.002;
 /**
@@ -196,7 +198,7 @@ export class Dispatcher implements Timed {
   #limit(link: Link): number {
     const { board } = this.#options;
     const threads = board.threads(link.slot);
-    if (threads > 1 || !canTakeBack) return threads;
+    if (threads === 1 ? !canTakeBack : threads > mostThreads) return threads;
     if (link.returning) return 0;
     const service = board.service(link.slot);
     if (service > fastSeconds || this.#stuck(link.slot)) return threads;
@@ -238,8 +240,8 @@ export class Dispatcher implements Timed {
     board.forget(slot, webWorker);
     const again: Call[] = [];
     for (const call of link.calls()) {
-      const notBegun = isAfter(call.id, begun) || (call.safe && call.untouched && call.id !== begun);
-      if (notBegun && board.threads(slot) === 1) again.push(call);
+      const wasBefore = board.threads(slot) === 1 && call.safe && call.untouched && call.id !== begun;
+      if (isAfter(call.id, begun) || wasBefore) again.push(call);
       else {
         const failure = link.failure(call, cause);
         log.error(failure.message);
@@ -289,6 +291,11 @@ export class Dispatcher implements Timed {
       }
       // Without a worker that is free they would only wait somewhere else.
       if (link.returning || !this.#ready.some(({ slot }) => board.load(slot) < board.threads(slot))) continue;
+      if (board.threads(link.slot) > 1) {
+        const begun = board.begun(link.slot, webWorker);
+        link.askBack(link.calls().filter(({ id }) => isAfter(id, begun)));
+        continue;
+      }
       const begun = board.takeBack(link.slot, webWorker, true);
       const behind = link.calls().filter((call) => isAfter(call.id, begun));
       link.letGo(behind);
@@ -316,7 +323,7 @@ export class Dispatcher implements Timed {
 /** Was `id` given after `other`? Ids count up and wrap round. */
 const isAfter = (id: number, other: number): boolean => other === 0 || ((id - other) | 0) > 0;
 
-/** Taking requests back relies on the strong memory order of x86: Python has no atomics of its own (python/alicorn/worker.py). */
+/** Taking requests back from one thread relies on the strong memory order of x86: Python has no atomics of its own (python/alicorn/worker.py). */
 const canTakeBack = process.arch === "x64";
 
 // The clock of the scoreboard, at the cost of the process's own.

@@ -122,6 +122,8 @@ function write(writer: FrameWriter, { type, id = 0, flags = 0, environ = [], bod
       return writer.opened(id);
     case "POKE":
       return writer.poke();
+    case "TAKE_BACK":
+      return writer.takeBack(id);
     case "LAST":
       return writer.last();
     default:

@@ -9,6 +9,7 @@ export const frameType = {
   opened: 4,
   last: 5,
   poke: 6,
+  takeBack: 7,
   hello: 16,
   response: 17,
   head: 18,
@@ -226,6 +227,10 @@ export class FrameWriter {
 
   poke(): void {
     this.#header(frameType.poke, 0, 0, 0);
+  }
+
+  takeBack(id: number): void {
+    this.#header(frameType.takeBack, 0, id, 0);
   }
 
   last(): void {

@@ -20,6 +20,7 @@ export class Link implements TransportHandler, FrameHandler {
   #credit: { call: Call; bytes: number } | undefined;
   #flushing = false;
   readonly #returning = new Set<number>();
+  readonly #asked = new Set<number>();
   /** -1 until HELLO. */
   slot = -1;
   pid = 0;
@@ -70,6 +71,16 @@ export class Link implements TransportHandler, FrameHandler {
       call.link = undefined;
       this.#returning.add(call.id);
     }
+  }
+
+  /** Asks a worker with several threads for those back that it has not begun; each is asked for once. */
+  askBack(calls: readonly Call[]): void {
+    for (const { id } of calls) {
+      if (this.#asked.has(id)) continue;
+      this.#asked.add(id);
+      this.#writer.takeBack(id);
+    }
+    this.#flushSoon();
   }
 
   /** Calls were taken back, and the worker has not come to confirming that: it gets nothing new. */
@@ -217,6 +228,7 @@ export class Link implements TransportHandler, FrameHandler {
 
   #finish(id: number): Call | undefined {
     const call = this.#get(id);
+    this.#asked.delete(id);
     if (this.#calls.delete(id)) this.#dispatcher.onAnswered(this);
     return call;
   }

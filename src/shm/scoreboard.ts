@@ -85,7 +85,7 @@ export class Scoreboard {
     return this.#slotInt(slot, "cause");
   }
 
-  /** The id of the last request from this web worker that the app worker has begun; 0: none. With one thread only. */
+  /** The id of the last request from this web worker that the app worker has begun; 0: none. Of several threads: the latest. */
   begun(slot: number, webWorker: number): number {
     return Atomics.load(this.#ints, intsOf(slot) + field.begun + webWorker) >>> 0;
   }
