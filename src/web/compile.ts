@@ -106,7 +106,7 @@ export class Compiler {
       logs: present(parts.map(({ log }) => log)),
       isInternal: http.internal || (block.isUnnamed && block.parent?.conf(httpDirectives).internal === true),
       errorPage: compileErrorPages(errors),
-      limits: clientLimits(block.conf(limitDirectives), http.client_header_timeout),
+      limits: clientLimits(block.conf(limitDirectives), http.client_header_timeout, this.#setup.configuration.prefix),
       errorLog: this.#errorLog(block),
       redirects: {
         absolute: errors.absolute_redirect,

@@ -1,9 +1,9 @@
 /** The PROXY protocol's header, where it need not come (Gunicorn's `proxy_protocol`): whoever begins otherwise speaks HTTP. */
 import { binaryAddress } from "../base/cidr.ts";
 import { readProxyHeader } from "../net/proxy_protocol.ts";
-import type { TransportHandler } from "../net/transport.ts";
 import type { ProxyHeader } from "../web/exchange.ts";
 import { more, type PrefaceReader, refused, type Verdict } from "./preface.ts";
+import type { ServedHandler } from "./service.ts";
 
 export interface PrefaceRules {
   readonly mode: "v1" | "v2" | "auto";
@@ -18,9 +18,9 @@ const beginnings = {
 
 export class OptionalPreface implements PrefaceReader {
   readonly #rules: PrefaceRules;
-  readonly #accept: (proxy: ProxyHeader | undefined) => TransportHandler;
+  readonly #accept: (proxy: ProxyHeader | undefined) => ServedHandler;
 
-  constructor(rules: PrefaceRules, accept: (proxy: ProxyHeader | undefined) => TransportHandler) {
+  constructor(rules: PrefaceRules, accept: (proxy: ProxyHeader | undefined) => ServedHandler) {
     this.#rules = rules;
     this.#accept = accept;
   }
@@ -42,7 +42,7 @@ export class OptionalPreface implements PrefaceReader {
   }
 
   /** What has begun like a header, and did not end, is none. */
-  ended(): TransportHandler {
+  ended(): ServedHandler {
     return this.#accept(undefined);
   }
 }

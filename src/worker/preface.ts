@@ -1,16 +1,19 @@
 /** A connection whose first bytes are not HTTP's: they are gathered until they are understood, then somebody else takes over. */
 import type { Timed } from "../base/timers.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
-import type { Service } from "./service.ts";
+import { connectionClosed } from "./accounting.ts";
+import type { Served, ServedHandler, Service } from "./service.ts";
 
 /** As long as a request's head may take, ms. */
 const timeoutMs = 60_000;
+/** Who has just said who it is may be about to ask: during a stop it has this long, ms. */
+const lastRequestMs = 100;
 
 /** What the bytes so far mean. */
 export type Verdict =
   | { readonly kind: "more" }
   /** `rest`: what the one who takes over gets first. */
-  | { readonly kind: "understood"; readonly next: TransportHandler; readonly rest: Uint8Array }
+  | { readonly kind: "understood"; readonly next: ServedHandler; readonly rest: Uint8Array }
   /** The client is told the status, like one of Gunicorn's. */
   | { readonly kind: "refused"; readonly status: string; readonly why: string }
   /** Not the peer it should be: there is nobody to tell. */
@@ -21,7 +24,7 @@ export interface PrefaceReader {
   /** All bytes so far. */
   read(bytes: Uint8Array, peerAddress: string): Verdict;
   /** The client has ended in the middle: who takes over what has come. Without it the connection ends too. */
-  ended?(): TransportHandler;
+  ended?(): ServedHandler;
 }
 
 export const more: Verdict = { kind: "more" };
@@ -29,7 +32,7 @@ export const more: Verdict = { kind: "more" };
 /** `status`: `403 Forbidden`. */
 export const refused = (status: string, why: string): Verdict => ({ kind: "refused", status, why });
 
-export class Preface implements TransportHandler, Timed {
+export class Preface implements TransportHandler, Timed, Served {
   readonly #transport: Transport;
   readonly #service: Service;
   readonly #reader: PrefaceReader;
@@ -45,6 +48,20 @@ export class Preface implements TransportHandler, Timed {
     this.#service = service;
     this.#reader = reader;
     service.timers.set(this, timeoutMs);
+    service.connections.add(this);
+  }
+
+  /** Nothing has come yet. */
+  get idle(): boolean {
+    return this.#bytes.length === 0;
+  }
+
+  retire(): void {
+    if (this.idle) this.#transport.end();
+  }
+
+  abort(): void {
+    this.#transport.abort();
   }
 
   onBytes(bytes: Uint8Array): void {
@@ -66,8 +83,11 @@ export class Preface implements TransportHandler, Timed {
     }
   }
 
-  #become(next: TransportHandler, rest: Uint8Array): TransportHandler {
-    this.#service.timers.remove(this);
+  #become(next: ServedHandler, rest: Uint8Array): TransportHandler {
+    const { timers, connections, draining } = this.#service;
+    timers.remove(this);
+    connections.delete(this);
+    if (draining) setTimeout(() => next.retire(), lastRequestMs);
     this.#bytes = nothing;
     this.#next = next;
     if (rest.length > 0) next.onBytes(rest);
@@ -94,9 +114,9 @@ export class Preface implements TransportHandler, Timed {
   }
 
   onClose(code?: string): void {
+    if (this.#next !== undefined) return this.#next.onClose(code);
     this.#service.timers.remove(this);
-    if (this.#next !== undefined) this.#next.onClose(code);
-    else this.#service.counters.add(this.#service.lane, "active", -1);
+    connectionClosed(this.#service, this, false);
   }
 
   onTimeout(): void {

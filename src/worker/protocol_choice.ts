@@ -6,14 +6,14 @@ import type { Timed } from "../base/timers.ts";
 import { preface } from "../http/h2/frames.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
 import { connectionClosed } from "./accounting.ts";
-import type { Served, Service } from "./service.ts";
+import type { Served, ServedHandler, Service } from "./service.ts";
 
 export type Protocol = "http/1" | "http/2";
 
 export class ProtocolChoice implements TransportHandler, Timed, Served {
   readonly #transport: Transport;
   readonly #service: Service;
-  readonly #begin: (protocol: Protocol) => TransportHandler & Served;
+  readonly #begin: (protocol: Protocol) => ServedHandler;
   /** The beginning of a preface. */
   #bytes: Uint8Array = nothing;
   /** Who has taken over. */
@@ -21,12 +21,7 @@ export class ProtocolChoice implements TransportHandler, Timed, Served {
   deadline = 0;
   tick = -1;
 
-  constructor(
-    transport: Transport,
-    service: Service,
-    timeoutMs: number,
-    begin: (protocol: Protocol) => TransportHandler & Served,
-  ) {
+  constructor(transport: Transport, service: Service, timeoutMs: number, begin: (protocol: Protocol) => ServedHandler) {
     this.#transport = transport;
     this.#service = service;
     this.#begin = begin;

@@ -1,13 +1,13 @@
 /** The PROXY protocol's header, with which every connection begins (`listen … proxy_protocol`). */
 import { readProxyHeader } from "../net/proxy_protocol.ts";
-import type { TransportHandler } from "../net/transport.ts";
 import type { ProxyHeader } from "../web/exchange.ts";
 import { more, type PrefaceReader, type Verdict } from "./preface.ts";
+import type { ServedHandler } from "./service.ts";
 
 export class ProxyPreface implements PrefaceReader {
-  readonly #accept: (proxy: ProxyHeader) => TransportHandler;
+  readonly #accept: (proxy: ProxyHeader) => ServedHandler;
 
-  constructor(accept: (proxy: ProxyHeader) => TransportHandler) {
+  constructor(accept: (proxy: ProxyHeader) => ServedHandler) {
     this.#accept = accept;
   }
 

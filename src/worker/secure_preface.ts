@@ -19,7 +19,7 @@ import type { SecureSession } from "../web/tls/session.ts";
 import { connectionClosed } from "./accounting.ts";
 import type { ConnectionClient } from "./client.ts";
 import { timedOut } from "./failures.ts";
-import type { Served, Service } from "./service.ts";
+import type { Served, ServedHandler, Service } from "./service.ts";
 
 /** A connection that comes while the process is leaving has so long to ask, ms. */
 const lastRequestMs = 1000;
@@ -29,7 +29,7 @@ export class SecurePreface implements SecureHandler, Timed, Served {
   readonly #service: Service;
   readonly #address: SiteAddress;
   readonly #client: ConnectionClient;
-  readonly #begin: (transport: Transport) => TransportHandler & Served;
+  readonly #begin: (transport: Transport) => ServedHandler;
   #bytes: Uint8Array = nothing;
   #server: Server;
   #session: SecureSession | undefined;
@@ -43,7 +43,7 @@ export class SecurePreface implements SecureHandler, Timed, Served {
     transport: PlainTransport,
     service: Service,
     to: { readonly address: SiteAddress; readonly client: ConnectionClient },
-    begin: (transport: Transport) => TransportHandler & Served,
+    begin: (transport: Transport) => ServedHandler,
   ) {
     this.#transport = transport;
     this.#service = service;

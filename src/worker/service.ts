@@ -1,6 +1,7 @@
 /** What all connections of a web worker share. */
 import type { ErrorLog } from "../base/error_log.ts";
 import type { Timers } from "../base/timers.ts";
+import type { TransportHandler } from "../net/transport.ts";
 import type { Counters } from "../shm/counters.ts";
 
 /** A client's connection, whatever it speaks. */
@@ -12,6 +13,9 @@ export interface Served {
   /** Ends it whatever it is doing; what was under way is logged. */
   abort?(): void;
 }
+
+/** A client's connection as its transport sees it. */
+export type ServedHandler = TransportHandler & Served;
 
 export interface Service {
   readonly timers: Timers;

@@ -2,8 +2,8 @@
  * The uwsgi protocol in front of HTTP (`wire_protocol uwsgi`): a packet of variables, from which a request's head is made
  * that the engine then checks like any other; what follows is the body. The answer is plain HTTP, as the protocol has it.
  */
-import type { TransportHandler } from "../net/transport.ts";
 import { more, type PrefaceReader, refused, type Verdict } from "./preface.ts";
+import type { ServedHandler } from "./service.ts";
 
 const fixedBytes = 4;
 /** As many as Gunicorn takes. */
@@ -11,9 +11,9 @@ const mostVariables = 1000;
 
 export class UwsgiPreface implements PrefaceReader {
   readonly #allows: (peerAddress: string) => boolean;
-  readonly #accept: () => TransportHandler;
+  readonly #accept: () => ServedHandler;
 
-  constructor(allows: (peerAddress: string) => boolean, accept: () => TransportHandler) {
+  constructor(allows: (peerAddress: string) => boolean, accept: () => ServedHandler) {
     this.#allows = allows;
     this.#accept = accept;
   }

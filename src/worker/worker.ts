@@ -9,7 +9,7 @@ import { H1Server } from "../http/h1/server.ts";
 import { H2Server } from "../http/h2/server.ts";
 import { initGroups, showDescriptors } from "../net/libc.ts";
 import { acceptOn, type Listener, type PlainTransport } from "../net/plain.ts";
-import type { Transport, TransportHandler } from "../net/transport.ts";
+import type { Transport } from "../net/transport.ts";
 import { Counters } from "../shm/counters.ts";
 import { Scoreboard } from "../shm/scoreboard.ts";
 import { makeErrorLog } from "../web/core/error_log.ts";
@@ -35,7 +35,7 @@ import { Preface } from "./preface.ts";
 import { ProtocolChoice } from "./protocol_choice.ts";
 import { ProxyPreface } from "./proxy_preface.ts";
 import { SecurePreface } from "./secure_preface.ts";
-import type { Served, Service } from "./service.ts";
+import type { ServedHandler, Service } from "./service.ts";
 import { UwsgiPreface } from "./uwsgi_preface.ts";
 
 /** Of the connections at the limit, this share of idle ones makes room for new clients at once. */
@@ -162,15 +162,15 @@ class WebWorker {
   #asGunicorn(
     transport: Transport,
     { wire_protocol, uwsgi_allow_ips, gunicorn_proxy_protocol: mode, proxy_allow_ips }: GunicornConf,
-    begin: (proxy: ProxyHeader | undefined) => TransportHandler,
-  ): TransportHandler {
+    begin: (proxy: ProxyHeader | undefined) => ServedHandler,
+  ): ServedHandler {
     if (wire_protocol === "uwsgi")
       return new Preface(transport, this.#service, new UwsgiPreface(uwsgi_allow_ips, () => begin(undefined)));
     if (mode === "off") return begin(undefined);
     return new Preface(transport, this.#service, new OptionalPreface({ mode, allows: proxy_allow_ips }, begin));
   }
 
-  #begin(transport: PlainTransport, address: SiteAddress, client: ConnectionClient): TransportHandler {
+  #begin(transport: PlainTransport, address: SiteAddress, client: ConnectionClient): ServedHandler {
     const here = address.at(client);
     if (!here.isSecure) return this.#accept(transport, address, client);
     return new SecurePreface(transport, this.#service, { address: here, client }, (over) =>
@@ -178,7 +178,7 @@ class WebWorker {
     );
   }
 
-  #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler & Served {
+  #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): ServedHandler {
     const { connections, maxConnections } = this.#service;
     const connection = this.#connection(transport, address, client);
     if (connections.size >= maxConnections) this.#makeRoom();
@@ -191,7 +191,7 @@ class WebWorker {
     return connection;
   }
 
-  #connection(transport: Transport, address: SiteAddress, client: ConnectionClient): TransportHandler & Served {
+  #connection(transport: Transport, address: SiteAddress, client: ConnectionClient): ServedHandler {
     const service = this.#service;
     const { http2 } = address;
     const http1 = () => new Connection(transport, new H1Server(address.policyFor(client)), service, address, client);

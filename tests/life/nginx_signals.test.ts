@@ -121,6 +121,18 @@ test("QUIT finishes what is under way and takes nothing new", async () => {
   expect(server.log).toMatch(/\[notice\] \d+#0: exit\n$/);
 });
 
+test("QUIT does not wait for connections that have said nothing, whatever they would have to say first", async () => {
+  const listens = (port: number) => answering(port, "one").replace(`${port};`, `${port} proxy_protocol;`);
+  await using server = await NginxServer.start(listens);
+  using silent = await Client.open(server.port);
+  using speaking = await Client.open(server.port);
+  speaking.send("PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await speaking.read(/one \d/);
+  server.signal("SIGQUIT");
+  expect(await server.process.exited).toBe(0);
+  expect(silent.received).toBe("");
+});
+
 test("worker_shutdown_timeout is a bound for that", async () => {
   await using server = await NginxServer.start((port) => answering(port, "one", "worker_shutdown_timeout 2s;"));
   using client = await Client.open(server.port);

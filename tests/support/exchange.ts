@@ -33,7 +33,7 @@ export const bareLocation: Location = {
   logs: [],
   isInternal: false,
   errorPage: undefined,
-  limits: clientLimits(new Block(context.main).conf(limitDirectives), 60_000),
+  limits: clientLimits(new Block(context.main).conf(limitDirectives), 60_000, "/prefix/"),
   errorLog: silent,
   redirects: { absolute: false, serverName: false, port: false },
   contentType: () => "text/plain",

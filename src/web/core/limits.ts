@@ -192,15 +192,19 @@ export const limitDirectives = {
   read_ahead: accepted({ contexts: everywhere, args: 1, syntax: "size", deviation: kernelMatter }),
 };
 
-/** The limits of a block. `headerTimeoutMs`: client_header_timeout, which servers have. */
-export function clientLimits(conf: Conf<typeof limitDirectives>, headerTimeoutMs: number): ClientLimits {
+/** The limits of a block. `headerTimeoutMs`: client_header_timeout, which servers have; `prefix`: where relative paths begin. */
+export function clientLimits(
+  conf: Conf<typeof limitDirectives>,
+  headerTimeoutMs: number,
+  prefix: string,
+): ClientLimits {
   return {
     headerTimeoutMs,
     bodyTimeoutMs: conf.client_body_timeout,
     maxBodyBytes: conf.client_max_body_size,
     bodyBufferBytes: conf.client_body_buffer_size,
     bodyInFile: conf.client_body_in_file_only,
-    bodyTempPath: conf.client_body_temp_path,
+    bodyTempPath: conf.client_body_temp_path === "" ? `${prefix}client_body_temp` : conf.client_body_temp_path,
     sendTimeoutMs: conf.send_timeout,
     keepAliveTimeoutMs: conf.keepalive_timeout.ms,
     keepAliveHint: conf.keepalive_timeout.hint,
