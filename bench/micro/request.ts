@@ -2,10 +2,15 @@
  * What a request costs from the socket's bytes to the socket's bytes, without the kernel, in nanoseconds:
  * `bun bench/micro/request.ts`. Best of several runs, so read it as a floor.
  */
+import { Dispatcher } from "../../src/app/dispatch.ts";
+import { frameType, headerBytes } from "../../src/app/frames.ts";
+import { Link } from "../../src/app/link.ts";
 import { Timers } from "../../src/base/timers.ts";
 import { H1Server } from "../../src/http/h1/server.ts";
 import { sharedMemory } from "../../src/net/libc.ts";
 import { StreamTransport, streamEvents } from "../../src/net/stream.ts";
+import type { Piece } from "../../src/net/transport.ts";
+import { Scoreboard, scoreboardSize } from "../../src/shm/scoreboard.ts";
 import { Site } from "../../src/web/site.ts";
 import { ConnectionClient } from "../../src/worker/client.ts";
 import { Connection } from "../../src/worker/connection.ts";
@@ -51,6 +56,58 @@ class Upstream extends FakeSocket {
   }
 }
 
+/** An application's worker, which answers all requests of a turn at once. */
+class FakeWorker {
+  readonly unsent = 0;
+  readonly peerAddress = "";
+  readonly localAddress = "";
+  readonly peerPort = 0;
+  link: Link | undefined;
+  write(pieces: readonly Piece[]): boolean {
+    const bytes = pieces[0] as Buffer;
+    const answers: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += headerBytes + bytes.readUInt32LE(at)) {
+      const frame = Buffer.from(appAnswer);
+      frame.writeUInt32LE(bytes.readUInt32LE(at + 8), 8);
+      answers.push(frame);
+    }
+    asked.push({ answer: () => this.link?.onBytes(Buffer.concat(answers)) });
+    return true;
+  }
+  pause(): void {}
+  resume(): void {}
+  shutdown(): void {}
+  end(): void {}
+  abort(): void {}
+}
+
+const appHead = "OK\nContent-Type\ntext/plain\nContent-Length\n13";
+
+/** A RESPONSE frame (docs/worker-protocol.md). */
+const appAnswer = Buffer.concat([
+  Buffer.from([4 + appHead.length + 13, 0, 0, 0, frameType.response, 0, 200, 0, 0, 0, 0, 0, appHead.length, 0, 0, 0]),
+  Buffer.from(`${appHead}Hello, World!`),
+]);
+
+function fakeApplication(timers: Timers): Dispatcher {
+  const fd = sharedMemory("board", scoreboardSize(8));
+  const board = new Scoreboard(fd);
+  board.initialise(8, 1);
+  const log = { debug() {}, info() {}, warning() {}, error() {} };
+  const dispatcher = new Dispatcher({ board, webWorker: 0, timers, log, queueTimeoutMs: 0 });
+  const memory = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
+  const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+  view.setInt32(640 + 12, 1, true);
+  view.setFloat64(640 + 56, 0.00001, true);
+  const worker = new FakeWorker();
+  worker.link = new Link(worker, dispatcher, "00".repeat(16), log);
+  const hello = Buffer.alloc(headerBytes + 24);
+  hello.writeUInt32LE(24, 0);
+  hello[4] = frameType.hello;
+  worker.link.onBytes(hello);
+  return dispatcher;
+}
+
 function fakeConnections(): void {
   const connect = ({ socket }: { readonly socket: { open(socket: unknown): void } }): Promise<unknown> => {
     const upstream = new Upstream();
@@ -78,7 +135,7 @@ async function measure(name: string, http: string, request: Buffer): Promise<voi
     const found = configuration.setup.zones.find(({ name }) => name === wanted);
     return sharedMemory(wanted, found?.sizeBytes ?? 0);
   };
-  const site = new Site(configuration, { ...runtime, timers, counters, zone });
+  const site = new Site(configuration, { ...runtime, timers, counters, zone, app: () => fakeApplication(timers) });
   const address = site.addresses.get("127.0.0.1:8000");
   if (address === undefined) throw new Error("nobody listens");
   const service: Service = {
@@ -125,6 +182,7 @@ const hello = 'return 200 "Hello, World!";';
 const cases: Readonly<Record<string, readonly [http: string, request?: string]>> = {
   gif: [`server { listen 127.0.0.1:8000; location / { empty_gif; } }`],
   return: [`server { listen 127.0.0.1:8000; location / { ${hello} } }`],
+  app: [`app a { module a; } server { listen 127.0.0.1:8000; location / { app_pass a; } }`],
   names: [
     many(
       200,
