@@ -10,48 +10,42 @@ import { Spool } from "./spool.ts";
 /** The application gave no answer: 500: it said so; 502: its worker is gone; 503: no worker was free in time; 504: it took too long. */
 export class AppFailure extends HttpFailure {}
 
-export class Call {
+/** Who has a request for an application. */
+export interface Caller {
+  readonly request: RequestHead;
   /** GET and the like (RFC 9110 9.2.1): may be run again if a worker dies before its answer has left. */
   readonly safe: boolean;
-  readonly request: RequestHead;
-  /** Writes the environ list into a frame. */
-  readonly environ: (to: TextWriter) => void;
   /** Inline, or the path of the file that holds it. */
   readonly body: Uint8Array | string | undefined;
-  /** Of its REQUEST frame. */
+  /** Of the REQUEST frame. */
   readonly flags: number;
+  /** When the request began, by `performance.now()`. */
+  readonly startedAt: number;
+  /** Writes the environ list into a frame. */
+  writeEnviron(to: TextWriter): void;
+  /** Early hints, ahead of the reply (RFC 8297). */
+  onHints(headers: Headers): void;
+}
+
+export class Call {
+  readonly caller: Caller;
   readonly reply: Promise<Reply>;
   #resolve!: (reply: Reply) => void;
   #reject!: (failure: AppFailure) => void;
   /** Where it has been given to; undefined: it still waits. */
-  link: Link | undefined;
+  link: Link | undefined = undefined;
   id = 0;
   /** ms of CLOCK_MONOTONIC when it began to wait; 0: it has not. */
   queuedAt = 0;
   /** For how long it has waited for a free worker, ms. */
   waitedMs = 0;
-  /** When the request began, by `performance.now()`. */
-  readonly startedAt: number;
   /** Set between HEAD and the frame that tells what kind of body follows. */
-  #head: ResponseHead | undefined;
-  #spool: Spool | undefined;
+  #head: ResponseHead | undefined = undefined;
+  #spool: Spool | undefined = undefined;
   cancelled = false;
-  onHints: ((headers: Headers) => void) | undefined = undefined;
 
-  constructor(
-    request: RequestHead,
-    safe: boolean,
-    environ: (to: TextWriter) => void,
-    body: Uint8Array | string | undefined,
-    flags = 0,
-    startedAt = 0,
-  ) {
-    this.request = request;
-    this.safe = safe;
-    this.environ = environ;
-    this.body = body;
-    this.flags = flags;
-    this.startedAt = startedAt;
+  constructor(caller: Caller) {
+    this.caller = caller;
     this.reply = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -65,7 +59,8 @@ export class Call {
 
   /** For log lines: "GET /path". */
   get label(): string {
-    return `${this.request.method} ${this.request.path}`;
+    const { method, path } = this.caller.request;
+    return `${method} ${path}`;
   }
 
   /** Nothing of the answer has arrived: the call can be given to another worker. */
@@ -81,13 +76,13 @@ export class Call {
     this.#reject(new AppFailure(502, "the client has gone"));
   }
 
-  /** Passes early hints on: `name\nvalue…`. Whoever can send them sets `onHints`. */
+  /** Passes early hints on: `name\nvalue…`. */
   hint(list: string): void {
-    if (this.onHints === undefined || this.cancelled) return;
+    if (this.cancelled) return;
     const headers = new Headers();
     const fields = list.split("\n");
     for (let i = 0; i + 1 < fields.length; i += 2) headers.add(fields[i]!, fields[i + 1]!);
-    this.onHints(headers);
+    this.caller.onHints(headers);
   }
 
   answer(status: number, head: string, bytes: Uint8Array): void {

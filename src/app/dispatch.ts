@@ -53,7 +53,7 @@ export interface GivenCall {
 
 const longestTarget = 1000;
 
-const factsOf = ({ request, startedAt, waitedMs, cancelled }: Call, pid: number): GivenCall => ({
+const factsOf = ({ caller: { request, startedAt }, waitedMs, cancelled }: Call, pid: number): GivenCall => ({
   pid,
   method: request.method,
   target: request.target.slice(0, longestTarget),
@@ -240,7 +240,7 @@ export class Dispatcher implements Timed {
     board.forget(slot, webWorker);
     const again: Call[] = [];
     for (const call of link.calls()) {
-      const wasBefore = board.threads(slot) === 1 && call.safe && call.untouched && call.id !== begun;
+      const wasBefore = board.threads(slot) === 1 && call.caller.safe && call.untouched && call.id !== begun;
       if (isAfter(call.id, begun) || wasBefore) again.push(call);
       else {
         const failure = link.failure(call, cause);

@@ -113,7 +113,12 @@ test("read: all of them in one piece, and byte by byte", () => {
 function write(writer: FrameWriter, { type, id = 0, flags = 0, environ = [], body = "", path, count = 0 }: Said): void {
   switch (type) {
     case "REQUEST":
-      return writer.request(id, (to) => to.text(environ.join("\n")), path ?? Buffer.from(body, "hex"), flags & ~1);
+      return writer.request(
+        id,
+        { writeEnviron: (to) => to.text(environ.join("\n")) },
+        path ?? Buffer.from(body, "hex"),
+        flags & ~1,
+      );
     case "CREDIT":
       return writer.credit(id, count);
     case "CANCEL":
@@ -143,7 +148,7 @@ for (const { name, bytes, said } of fromWebWorker) {
 test("written: many frames in one piece, larger than the buffer was", () => {
   const writer = new FrameWriter();
   const body = Buffer.alloc(50_000, "x");
-  for (let id = 1; id <= 8; id++) writer.request(id, (to) => to.text("A\n".repeat(40)), body);
+  for (let id = 1; id <= 8; id++) writer.request(id, { writeEnviron: (to) => to.text("A\n".repeat(40)) }, body);
   const bytes = Buffer.from(writer.take());
   expect(bytes.length).toBe(8 * (headerBytes + 4 + 80 + 50_000));
   for (let id = 1, at = 0; id <= 8; id++, at += headerBytes + bytes.readUInt32LE(at))

@@ -181,11 +181,16 @@ export class FrameWriter {
   }
 
   /** REQUEST. `environ` writes the list; the body inline, or the path of the file that holds it; `flags`: pathEncoded or 0. */
-  request(id: number, environ: (to: FrameWriter) => void, body: Uint8Array | string | undefined, flags = 0): void {
+  request(
+    id: number,
+    environ: { writeEnviron(to: FrameWriter): void },
+    body: Uint8Array | string | undefined,
+    flags = 0,
+  ): void {
     const at = this.#filled;
     this.#header(frameType.request, typeof body === "string" ? flags | bodyInFile : flags, id, 4);
     this.#filled += 4;
-    environ(this);
+    environ.writeEnviron(this);
     const environEnd = this.#filled;
     if (typeof body === "string") this.text(body);
     else if (body !== undefined) this.bytes(body);

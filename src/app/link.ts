@@ -61,7 +61,8 @@ export class Link implements TransportHandler, FrameHandler {
     call.link = this;
     call.id = id;
     this.#calls.set(id, call);
-    this.#writer.request(id, call.environ, call.body, call.flags);
+    const { caller } = call;
+    this.#writer.request(id, caller, caller.body, caller.flags);
     this.#flushSoon();
   }
 

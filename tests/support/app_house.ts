@@ -143,7 +143,15 @@ export class House implements Disposable {
   /** A call that has been submitted; `outcome` is its status, or that of its failure. */
   submit(method = "GET"): { readonly call: Call; readonly outcome: Promise<number> } {
     const request = { method, path: "/", headers: new Headers() } as unknown as RequestHead;
-    const call = new Call(request, method === "GET", (to) => to.text("A\nb"), undefined);
+    const call = new Call({
+      request,
+      safe: method === "GET",
+      body: undefined,
+      flags: 0,
+      startedAt: 0,
+      writeEnviron: (to) => to.text("A\nb"),
+      onHints() {},
+    });
     const outcome = call.reply.then(
       ({ head }) => head.status,
       (failure) => failure.status,

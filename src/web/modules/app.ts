@@ -1,11 +1,12 @@
 /** Our own: Python applications. `app NAME { … }` says which and how they are run, `app_pass NAME` gives requests to one. */
-import { Call } from "../../app/call.ts";
+import { Call, type Caller } from "../../app/call.ts";
 import type { Dispatcher } from "../../app/dispatch.ts";
-import { type TextWriter, writeEnviron } from "../../app/environ.ts";
+import { type EnvironFacts, type TextWriter, writeEnviron } from "../../app/environ.ts";
 import { pathEncoded } from "../../app/frames.ts";
 import { secondsText } from "../../base/local_time.ts";
 import { ConfigError, type Place } from "../../config/statement.ts";
-import type { Reply } from "../../http/message.ts";
+import type { Headers } from "../../http/headers.ts";
+import type { Reply, RequestHead } from "../../http/message.ts";
 import { forwardTrust, type GunicornConf, gunicornDirectives } from "../core/gunicorn.ts";
 import { httpDirectives } from "../core/http.ts";
 import { context, type Directive, duplicate, flag, number, offset, text, words } from "../directive.ts";
@@ -93,43 +94,60 @@ interface Sent {
   readonly decoded: string;
 }
 
+/** A request as it is given to the application. */
+class AppRequest implements Caller, EnvironFacts {
+  readonly request: RequestHead;
+  readonly safe: boolean;
+  readonly body: Uint8Array | string | undefined;
+  readonly flags: number;
+  readonly startedAt: number;
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly scheme: "http" | "https";
+  readonly bodyLength: number;
+  readonly #exchange: Exchange;
+  readonly #more: ((to: TextWriter) => void) | undefined;
+
+  /** `more`: writes further keys behind the usual ones. */
+  constructor(exchange: Exchange, { scheme, body, decoded }: Sent, more: ((to: TextWriter) => void) | undefined) {
+    const { request, method } = exchange;
+    const encoded = decoded.includes("\n");
+    this.request = request;
+    this.safe = body === undefined && safeMethods.has(method);
+    this.body = contentOf(body);
+    this.flags = encoded ? pathEncoded : 0;
+    this.startedAt = exchange.startedAt;
+    this.method = method;
+    this.path = encoded ? request.path : decoded;
+    this.query = exchange.args;
+    this.scheme = scheme;
+    this.bodyLength = body === undefined ? 0 : lengthOf(body);
+    this.#exchange = exchange;
+    this.#more = more;
+  }
+
+  writeEnviron(to: TextWriter): void {
+    writeEnviron(to, this.request, this.#exchange.client, this);
+    this.#more?.(to);
+  }
+
+  onHints(headers: Headers): void {
+    const { wire, reply } = this.#exchange;
+    // RFC 8297 2: an older client might take it for the response.
+    if (reply === undefined && this.request.version >= 11) wire?.sendInterim({ status: 103, headers });
+  }
+}
+
 function send(
   dispatcher: Dispatcher,
   exchange: Exchange,
-  { scheme, body, decoded }: Sent,
+  sent: Sent,
   more: ((to: TextWriter) => void) | undefined,
 ): Promise<Reply> {
-  const { request, client } = exchange;
-  const encoded = decoded.includes("\n");
-  const facts = {
-    method: exchange.method,
-    path: encoded ? request.path : decoded,
-    query: exchange.args,
-    scheme,
-    bodyLength: body === undefined ? 0 : lengthOf(body),
-  };
-  const safe = body === undefined && safeMethods.has(exchange.method);
-  const made = new Call(
-    request,
-    safe,
-    more === undefined
-      ? (to) => writeEnviron(to, request, client, facts)
-      : (to) => {
-          writeEnviron(to, request, client, facts);
-          more(to);
-        },
-    contentOf(body),
-    encoded ? pathEncoded : 0,
-    exchange.startedAt,
-  );
+  const made = new Call(new AppRequest(exchange, sent, more));
   exchange.onGone = () => made.cancel();
   exchange.answeredBy = made;
-  const { wire } = exchange;
-  // RFC 8297 2: an older client might take it for the response.
-  if (wire !== undefined && request.version >= 11)
-    made.onHints = (headers) => {
-      if (exchange.reply === undefined) wire.sendInterim({ status: 103, headers });
-    };
   dispatcher.submit(made);
   return made.reply;
 }
