@@ -13,7 +13,7 @@ import { staticCount, staticTable } from "./static_table.ts";
 export const entryOverhead = 32;
 /** A table of 4096 bytes has no more entries. */
 const slots = 128;
-/** SETTINGS_HEADER_TABLE_SIZE, ours: the value that holds when nobody says another (RFC 9113 6.5.2). */
+/** SETTINGS_HEADER_TABLE_SIZE, a server's: the value that holds when nobody says another (RFC 9113 6.5.2). */
 export const decoderTableSize = 4096;
 
 /** Larger numbers mean nothing in a block of a few kilobytes. */
@@ -38,15 +38,18 @@ export class HpackDecoder {
   #newest = 0;
   #count = 0;
   #size = 0;
-  #maxSize = decoderTableSize;
+  #maxSize: number;
+  readonly #limit: number;
   readonly #isLoose: boolean;
   // Where the block is read.
   #at = 0;
   #to = 0;
 
-  /** `isLoose`: a little more padding passes than should. */
-  constructor(isLoose = false) {
+  /** `isLoose`: a little more padding passes than should. `limit`: of the table's size, as we have told the peer. */
+  constructor(isLoose = false, limit = decoderTableSize) {
     this.#isLoose = isLoose;
+    this.#limit = limit;
+    this.#maxSize = limit;
   }
 
   /** Decodes `bytes[from, to)`; false: it cannot be, the connection is lost. */
@@ -159,7 +162,7 @@ export class HpackDecoder {
   #resize(bytes: Buffer): boolean {
     const size = this.#integer(bytes, 0x1f);
     if (size < 0) return false;
-    if (size > decoderTableSize) return this.#fail("RFC 7541 6.3", `table size ${size} is above the limit`);
+    if (size > this.#limit) return this.#fail("RFC 7541 6.3", `table size ${size} is above the limit`);
     this.changes++;
     this.#maxSize = size;
     this.#evict(0);

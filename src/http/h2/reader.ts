@@ -4,7 +4,7 @@
  * Frames are understood where they lie; only one that comes in several reads is copied.
  */
 import { asBuffer } from "../../base/bytes.ts";
-import { type ConnectionError, code, connectionError } from "./errors.ts";
+import { broken, type ConnectionError, code, connectionError } from "./errors.ts";
 import { flag, frame, frameHeaderLength, ownFrameSize, preface, read24, read31 } from "./frames.ts";
 import { flood } from "./guard.ts";
 import { maxContinuations } from "./options.ts";
@@ -24,6 +24,9 @@ export interface FrameHandler {
   onHeadersBegin(stream: number, dependsOn: number): ConnectionError | undefined;
 }
 
+/** Who is at the other end, as the log names it. */
+export type PeerName = "client" | "upstream";
+
 /** A header block of which fragments have come. */
 interface Gathered {
   readonly stream: number;
@@ -35,17 +38,20 @@ interface Gathered {
 export class FrameReader {
   error: ConnectionError | undefined = undefined;
   readonly #handler: FrameHandler;
+  readonly #peer: PeerName;
   readonly #maxBlock: number;
-  #prefaceLeft = preface.length;
+  #prefaceLeft: number;
   /** The beginning of a frame. */
   #kept: Buffer | undefined = undefined;
   #keptLength = 0;
   #gathered: Gathered | undefined = undefined;
 
-  /** `maxBlock`: most bytes of a header block before it is decoded. */
-  constructor(handler: FrameHandler, maxBlock: number) {
+  /** `peer`: who sends; clients begin with a preface. `maxBlock`: most bytes of a header block before it is decoded. */
+  constructor(handler: FrameHandler, peer: PeerName, maxBlock: number) {
     this.#handler = handler;
+    this.#peer = peer;
     this.#maxBlock = maxBlock;
+    this.#prefaceLeft = peer === "client" ? preface.length : 0;
   }
 
   /** The stream whose head has begun to arrive; 0: none. */
@@ -106,9 +112,9 @@ export class FrameReader {
   /** What a frame's header says by itself. */
   #mayCome(bytes: Buffer, at: number): boolean {
     const size = read24(bytes, at);
-    if (size > ownFrameSize) return this.#fail(tooLarge(size));
+    if (size > ownFrameSize) return this.#fail(tooLarge(size, this.#peer));
     if (bytes[at + 3] !== frame.pushPromise) return true;
-    return this.#fail(broken("RFC 9113 8.4", "client sent PUSH_PROMISE frame"));
+    return this.#fail(broken("RFC 9113 8.4", `${this.#peer} sent PUSH_PROMISE frame`));
   }
 
   #keep(bytes: Buffer, at: number): void {
@@ -166,20 +172,20 @@ export class FrameReader {
     }
     // RFC 9113 4.3: nothing comes between the frames of a block.
     if (kind !== frame.continuation || stream !== gathered.stream)
-      return broken("RFC 9113 6.10", "client sent inappropriate frame while CONTINUATION was expected");
+      return broken("RFC 9113 6.10", `${this.#peer} sent inappropriate frame while CONTINUATION was expected`);
     return this.#gather(gathered, flags, payload);
   }
 
   /** RFC 9113 6.2 */
   #headers(flags: number, stream: number, { bytes, from, to }: Span): ConnectionError | undefined {
     const prefix = ((flags & flag.padded) !== 0 ? 1 : 0) + ((flags & flag.priority) !== 0 ? 5 : 0);
-    if (to - from < prefix) return tooSmall("HEADERS");
+    if (to - from < prefix) return tooSmall("HEADERS", this.#peer);
     let begin = from;
     const padding = (flags & flag.padded) !== 0 ? bytes[begin++]! : 0;
     const dependsOn = (flags & flag.priority) !== 0 ? read31(bytes, begin) : -1;
     begin = from + prefix;
     const end = to - padding;
-    if (end < begin) return broken("RFC 9113 6.2", "client sent padded frame with incorrect length");
+    if (end < begin) return broken("RFC 9113 6.2", `${this.#peer} sent padded frame with incorrect length`);
     const error = this.#handler.onHeadersBegin(stream, dependsOn);
     if (error !== undefined) return error;
     const block = { bytes, from: begin, to: end };
@@ -205,10 +211,18 @@ export class FrameReader {
   }
 }
 
-const broken = (rule: string, detail: string): ConnectionError => connectionError(code.protocolError, rule, detail);
+export const tooSmall = (what: string, peer: PeerName = "client"): ConnectionError =>
+  connectionError(code.frameSizeError, "RFC 9113 4.2", `${peer} sent ${what} frame with incorrect length`);
 
-export const tooSmall = (what: string): ConnectionError =>
-  connectionError(code.frameSizeError, "RFC 9113 4.2", `client sent ${what} frame with incorrect length`);
+const tooLarge = (size: number, peer: PeerName): ConnectionError =>
+  connectionError(code.frameSizeError, "RFC 9113 4.2", `${peer} sent too large frame: ${size}`);
 
-const tooLarge = (size: number): ConnectionError =>
-  connectionError(code.frameSizeError, "RFC 9113 4.2", `client sent too large frame: ${size}`);
+/** A DATA frame's bytes without their padding (RFC 9113 6.1). */
+export function dataOf(flags: number, { bytes, from, to }: Span, peer: PeerName): Uint8Array | ConnectionError {
+  if ((flags & flag.padded) === 0) return bytes.subarray(from, to);
+  if (to === from) return tooSmall("DATA", peer);
+  const end = to - bytes[from]!;
+  return end > from
+    ? bytes.subarray(from + 1, end)
+    : broken("RFC 9113 6.1", `${peer} sent padded DATA frame with incorrect length`);
+}

@@ -1,25 +1,19 @@
 /** What each frame means (RFC 9113 6): for its stream, for the connection, for whoever hears of the events. */
 import type { EngineEvent, ProtocolError } from "../engine.ts";
+import { type ConnectionParts, Control, type StreamError } from "./control.ts";
 import { broken, type ConnectionError, code, connectionError, type ErrorCode } from "./errors.ts";
 import { flag, frame, read31 } from "./frames.ts";
-import type { Guard } from "./guard.ts";
 import { Heads } from "./heads.ts";
 import { connectionWindow, type H2Options, maxHeld } from "./options.ts";
 import { Priorities } from "./priorities.ts";
 import { parsePriority } from "./priority.ts";
-import { type FrameHandler, FrameReader, type Span, tooSmall } from "./reader.ts";
+import { dataOf, type FrameHandler, FrameReader, type Span, tooSmall } from "./reader.ts";
 import { type Assembled, assembleTrailers } from "./request.ts";
-import type { Sender } from "./sender.ts";
-import type { PeerSettings } from "./settings.ts";
-import { H2Stream, type Streams } from "./stream.ts";
+import { H2Stream } from "./stream.ts";
 import { defaultWindow, ReceiveWindow } from "./window.ts";
 
 /** What the frames' meanings change, beside streams. */
-export interface Parts {
-  readonly streams: Streams;
-  readonly sender: Sender;
-  readonly peer: PeerSettings;
-  readonly guard: Guard;
+export interface Parts extends ConnectionParts {
   readonly options: H2Options;
 }
 
@@ -31,27 +25,24 @@ export class Receiver implements FrameHandler {
   peerLeaves = false;
   /** The highest stream that is still served; streams above it are ignored. */
   lastServed = Number.MAX_SAFE_INTEGER;
-  /** Called for a PING's answer. */
-  onPong: (() => void) | undefined = undefined;
+  readonly control: Control;
   readonly #parts: Parts;
   readonly #heads: Heads;
   readonly #window = new ReceiveWindow(connectionWindow);
   /** Bytes of all bodies that nobody has taken. */
   #held = 0;
-  /** Our SETTINGS hold. */
-  #acknowledged = false;
-  /** Some settings have come, as they must at the very beginning. */
-  #hasSettings = false;
   /** A head whose stream has been refused before it was complete. */
   #refusedHead = 0;
   readonly #priorities: Priorities;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    // RFC 9113 3.4. Nginx does not insist.
+    this.control = new Control(parts, "client", !parts.options.policy.looseHead);
     this.#heads = new Heads(parts.options);
     this.#priorities = new Priorities(parts.streams, parts.guard);
     // Huffman coding makes at most five eighths of a text.
-    this.reader = new FrameReader(this, parts.options.fieldsLimit + 16 * 1024);
+    this.reader = new FrameReader(this, "client", parts.options.fieldsLimit + 16 * 1024);
   }
 
   /** What the connection's window is opened by at its beginning. */
@@ -64,7 +55,8 @@ export class Receiver implements FrameHandler {
     if (dependsOn === id)
       return broken("RFC 7540 5.3.1", `client sent HEADERS frame for stream ${id} with incorrect dependency`);
     const { streams } = this.#parts;
-    if (this.#tooEarly()) return noSettings;
+    const early = this.control.tooEarly();
+    if (early !== undefined) return early;
     if (id > streams.last) streams.last = id;
     else if (!streams.open.has(id) && !streams.wasReset(id))
       return broken("RFC 9113 5.1.1", `client sent HEADERS frame for closed stream ${id}`);
@@ -86,7 +78,7 @@ export class Receiver implements FrameHandler {
 
   #begin(id: number, end: boolean, { head, error, priority, length }: Assembled): ConnectionError | undefined {
     const { streams, options, guard, peer } = this.#parts;
-    const early = !this.#acknowledged && !end && options.prereadSize < defaultWindow;
+    const early = !this.control.acknowledged && !end && options.prereadSize < defaultWindow;
     if (streams.open.size >= options.maxStreams || early) return this.#refuseStream(id);
     guard.request();
     const stream = new H2Stream(id, peer.initialWindowSize, options.prereadSize);
@@ -151,18 +143,19 @@ export class Receiver implements FrameHandler {
 
   onFrame(kind: number, flags: number, stream: number, payload: Span): ConnectionError | undefined {
     const size = payload.to - payload.from;
-    if (kind !== frame.settings && this.#tooEarly()) return noSettings;
+    const early = kind === frame.settings ? undefined : this.control.tooEarly();
+    if (early !== undefined) return early;
     switch (kind) {
       case frame.data:
         return this.#data(stream, flags, payload);
       case frame.windowUpdate:
-        return size === 4 ? this.#windowUpdate(stream, read31(payload.bytes, payload.from)) : tooSmall("WINDOW_UPDATE");
+        return this.#unlessOfStream(this.control.windowUpdate(stream, payload));
       case frame.rstStream:
         return size === 4 ? this.#rstStream(stream, payload) : tooSmall("RST_STREAM");
       case frame.settings:
-        return this.#settings(stream, flags, payload);
+        return this.control.settings(stream, flags, payload);
       case frame.ping:
-        return size === 8 ? this.#ping(stream, flags, payload) : tooSmall("PING");
+        return this.control.ping(stream, flags, payload);
       case frame.goaway:
         if (stream !== 0) return broken("RFC 9113 6.8", "client sent GOAWAY frame with incorrect identifier");
         if (size < 8) return tooSmall("GOAWAY");
@@ -178,23 +171,13 @@ export class Receiver implements FrameHandler {
     }
   }
 
-  /** RFC 9113 3.4. Nginx does not insist. */
-  #tooEarly(): boolean {
-    return !this.#hasSettings && !this.#parts.options.policy.looseHead;
-  }
-
   /** RFC 9113 6.1 */
-  #data(id: number, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
+  #data(id: number, flags: number, payload: Span): ConnectionError | undefined {
     const { streams, guard, sender } = this.#parts;
-    const size = to - from;
+    const size = payload.to - payload.from;
     if (id === 0) return broken("RFC 9113 6.1", "client sent DATA frame with incorrect identifier");
-    let begin = from;
-    let end = to;
-    if ((flags & flag.padded) !== 0) {
-      if (size === 0) return tooSmall("DATA");
-      end -= bytes[begin++]!;
-      if (end < begin) return broken("RFC 9113 6.1", "client sent padded DATA frame with incorrect length");
-    }
+    const bytes = dataOf(flags, payload, "client");
+    if ("code" in bytes) return bytes;
     if (!this.#window.take(size))
       return connectionError(code.flowControlError, "RFC 9113 6.9.1", "client violated connection flow control");
     this.openConnection();
@@ -217,10 +200,7 @@ export class Receiver implements FrameHandler {
       return this.#streamError(stream, code.flowControlError, "RFC 9113 6.9.1", "client violated flow control");
     const last = (flags & flag.endStream) !== 0;
     guard.moved(size);
-    return (
-      this.#body(stream, bytes.subarray(begin, end), last) ??
-      (end === begin && !last ? guard.control("empty DATA") : undefined)
-    );
+    return this.#body(stream, bytes, last) ?? (bytes.length === 0 && !last ? guard.control("empty DATA") : undefined);
   }
 
   #body(stream: H2Stream, bytes: Uint8Array, last: boolean): ConnectionError | undefined {
@@ -286,32 +266,6 @@ export class Receiver implements FrameHandler {
 
   // Frames about streams and the connection.
 
-  /** RFC 9113 6.9 */
-  #windowUpdate(id: number, by: number): ConnectionError | undefined {
-    const { streams, sender, guard } = this.#parts;
-    if (id === 0) {
-      if (by === 0) return broken("RFC 9113 6.9", "client sent WINDOW_UPDATE frame with incorrect window increment 0");
-      if (!sender.window.open(by))
-        return connectionError(code.flowControlError, "RFC 9113 6.9.1", "client violated connection flow control");
-      return guard.control("WINDOW_UPDATE");
-    }
-    const stream = streams.open.get(id);
-    if (stream === undefined)
-      return streams.isIdle(id)
-        ? broken("RFC 9113 5.1", "client sent WINDOW_UPDATE frame for an idle stream")
-        : guard.control("WINDOW_UPDATE");
-    if (by === 0)
-      return this.#streamError(
-        stream,
-        code.protocolError,
-        "RFC 9113 6.9",
-        "client sent WINDOW_UPDATE frame with incorrect window increment 0",
-      );
-    if (!stream.sendWindow.open(by))
-      return this.#streamError(stream, code.flowControlError, "RFC 9113 6.9.1", "client violated flow control");
-    return guard.control("WINDOW_UPDATE");
-  }
-
   /** RFC 9113 6.4 */
   #rstStream(id: number, { bytes, from }: Span): ConnectionError | undefined {
     const { streams, guard } = this.#parts;
@@ -346,48 +300,8 @@ export class Receiver implements FrameHandler {
     return guard.reset();
   }
 
-  /** RFC 9113 6.5 */
-  #settings(id: number, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
-    const { sender, peer, guard } = this.#parts;
-    const size = to - from;
-    if (id !== 0) return broken("RFC 9113 6.5", "client sent SETTINGS frame with incorrect identifier");
-    if ((flags & flag.ack) !== 0) {
-      if (size !== 0) return tooSmall("SETTINGS");
-      this.#acknowledged = true;
-      return this.#tooEarly() ? noSettings : guard.control("SETTINGS");
-    }
-    if (size % 6 !== 0) return tooSmall("SETTINGS");
-    this.#hasSettings = true;
-    const before = peer.initialWindowSize;
-    const error = peer.apply(bytes, from, to) ?? this.#adjustWindows(peer.initialWindowSize - before);
-    if (error !== undefined) return error;
-    sender.applySettings();
-    sender.control(frame.settings, flag.ack, 0, nothing);
-    return guard.control("SETTINGS", 1 + size / 60);
-  }
-
-  /** RFC 9113 6.9.2 */
-  #adjustWindows(by: number): ConnectionError | undefined {
-    if (by === 0) return undefined;
-    for (const { sendWindow } of this.#parts.streams.open.values())
-      if (!sendWindow.open(by))
-        return connectionError(
-          code.flowControlError,
-          "RFC 9113 6.9.2",
-          "SETTINGS_INITIAL_WINDOW_SIZE makes a window too large",
-        );
-    return undefined;
-  }
-
-  /** RFC 9113 6.7 */
-  #ping(id: number, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
-    const { sender, guard } = this.#parts;
-    if (id !== 0) return broken("RFC 9113 6.7", "client sent PING frame with incorrect identifier");
-    if ((flags & flag.ack) === 0) sender.control(frame.ping, flag.ack, 0, bytes.subarray(from, to));
-    else this.onPong?.();
-    return guard.control("PING");
+  #unlessOfStream(error: ConnectionError | StreamError | undefined): ConnectionError | undefined {
+    if (error === undefined || !("stream" in error)) return error;
+    return this.#streamError(error.stream, error.code, error.rule, error.detail);
   }
 }
-
-const nothing = new Uint8Array(0);
-const noSettings = connectionError(code.protocolError, "RFC 9113 3.4", "client sent no SETTINGS frame first");

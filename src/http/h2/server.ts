@@ -259,13 +259,13 @@ export class H2Server implements ServerEngine {
     this.#ending = "announced";
     this.#sender.goaway(maxStreamId, code.noError);
     this.#sender.control(frame.ping, 0, 0, pingPayload);
-    this.#receiver.onPong = () => this.#decide();
+    this.#receiver.control.onPong = () => this.#decide();
   }
 
   #decide(): void {
     if (this.#ending !== "no" && this.#ending !== "announced") return;
     this.#ending = "decided";
-    this.#receiver.onPong = undefined;
+    this.#receiver.control.onPong = undefined;
     this.#receiver.lastServed = this.#streams.last;
     this.#sender.goaway(this.#streams.last, code.noError);
   }
