@@ -25,9 +25,9 @@ export interface ReceivedHead {
   /** "" if none was sent. */
   readonly reason: string;
   /** 9: there was no head at all (HTTP/0.9), everything received is the body. */
-  readonly version: 9 | 10 | 11;
+  readonly version: 9 | 10 | 11 | 20;
   readonly headers: Headers;
-  /** How the body ends: "none": there is none, whatever the fields say; "close": with the connection. */
+  /** How the body ends: "none": there is none, whatever the fields say; "chunked": as frames say; "close": with the connection. */
   readonly framing: "none" | "length" | "chunked" | "close";
   /** Bytes of body; -1: known at its end. */
   readonly bodyLength: number;
@@ -54,8 +54,8 @@ export type ClientEvent =
   | { readonly type: "upgraded"; readonly head: ReceivedHead }
   /** Wrong, but not wrong enough to fail; in Nginx's words and at its level. */
   | { readonly type: "noted"; readonly level: NoteLevel; readonly detail: string }
-  /** The response cannot be believed, or has not come to its end. Nothing follows. */
-  | { readonly type: "failed"; readonly kind: "invalid" | "closed"; readonly error: ResponseError };
+  /** The response cannot be believed, or has not come to its end. Nothing follows. "refused": nobody has looked at the request. */
+  | { readonly type: "failed"; readonly kind: "invalid" | "closed" | "refused"; readonly error: ResponseError };
 
 /** How one response is read. */
 export interface ClientLimits {
@@ -67,12 +67,22 @@ export interface ClientLimits {
   readonly mayUpgrade?: boolean;
 }
 
+/** What a protocol needs whose two sides speak of more than their messages (HTTP/2): what is received may have to be answered. */
+export interface FlowControl {
+  /** Part of the request waits until the upstream asks for it. */
+  readonly isBlocked: boolean;
+  /** The response's reader has fallen behind, or caught up. The transport itself is always read. */
+  pause(paused: boolean): void;
+}
+
 /** A protocol, client side. H: the heads of its requests. */
 export interface ClientEngine<H extends ClientHead = ClientHead> {
   /** Can another request follow on this connection? Always true before the first. */
   readonly reusable: boolean;
   /** All of the request has been given to `takeOutput`. */
   readonly requestSent: boolean;
+  /** Absent: the transport's own flow control is all there is, and between two exchanges nothing may come. */
+  readonly flow?: FlowControl;
   /** Forgets the last exchange, so that `sendHead` can begin another. Throws unless `reusable`. */
   reset(): void;
   /** Begins a request. Throws if it cannot be sent as it is, or out of turn. */

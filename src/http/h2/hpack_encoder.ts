@@ -1,5 +1,5 @@
 /**
- * Fields of responses into header blocks (RFC 7541).
+ * Fields into header blocks (RFC 7541).
  *
  * A field that comes again and again is one byte from its second time on, without anybody's having said which fields those
  * are: a pair that is seen twice enters the table. Those that are known to repeat enter it at once, those that are known not to
@@ -35,6 +35,11 @@ const policies: Readonly<Record<string, Policy>> = {
   location: "not",
   age: "not",
   expires: "not",
+  // RFC 7541 7.1.3: nobody shall find out somebody else's by trying which of his own come out shorter.
+  authorization: "not",
+  "proxy-authorization": "not",
+  cookie: "not",
+  ":authority": "now",
   server: "now",
   date: "now",
   "content-type": "now",
@@ -44,7 +49,7 @@ const policies: Readonly<Record<string, Policy>> = {
   vary: "now",
 };
 
-/** A name as responses carry it; one per process. */
+/** A name as messages carry it; one per process. */
 export interface OutName {
   readonly lower: string;
   readonly policy: Policy;
@@ -54,7 +59,7 @@ export interface OutName {
   readonly values: ReadonlyMap<string, number> | undefined;
 }
 
-// Names of responses come from applications, which could make one up per response.
+// Names come from applications and clients, which could make one up per message.
 const maxKnown = 1024;
 const known = new Map<FieldName, OutName>();
 /** All spellings of a name are one. */
@@ -64,7 +69,7 @@ const byLower = new Map<string, OutName>();
 export function outName(name: FieldName): OutName {
   const found = known.get(name);
   if (found !== undefined) return found;
-  if (!isTokenText(name.lower)) throw new Error(`invalid name of a response field: ${JSON.stringify(name.raw)}`);
+  if (!isTokenText(name.lower)) throw new Error(`invalid name of a field: ${JSON.stringify(name.raw)}`);
   const made = byLower.get(name.lower) ?? makeOutName(name.lower);
   if (known.size < maxKnown) {
     known.set(name, made);
@@ -89,6 +94,12 @@ function makeOutName(lower: string): OutName {
 }
 
 const statusName = makeOutName(":status");
+const pseudoNames = {
+  method: makeOutName(":method"),
+  scheme: makeOutName(":scheme"),
+  authority: makeOutName(":authority"),
+  path: makeOutName(":path"),
+};
 
 /** What is in the table of a name: sequence numbers of its entries, by value. */
 interface Entries {
@@ -157,6 +168,12 @@ export class HpackEncoder {
     const index = statusIndexes[status];
     if (index !== undefined) this.#out[this.#at++] = 0x80 | index;
     else this.#field(statusName, String(status), "now");
+  }
+
+  /** RFC 9113 8.3.1. Throws for a value that no field can have. */
+  pseudo(name: keyof typeof pseudoNames, value: string): void {
+    const found = pseudoNames[name];
+    this.#field(found, value, found.policy);
   }
 
   /** Throws for a value that no field can have. */
@@ -274,6 +291,6 @@ function checkValue({ lower }: OutName, value: string): void {
   for (let i = 0; i < value.length; i++) {
     const char = value.charCodeAt(i);
     if (char === 0 || char === 0x0a || char === 0x0d || char > 0xff)
-      throw new Error(`invalid character in the ${lower} of a response: ${JSON.stringify(value.slice(0, 80))}`);
+      throw new Error(`invalid character in the field ${lower}: ${JSON.stringify(value.slice(0, 80))}`);
   }
 }

@@ -39,18 +39,19 @@ export class FrameReader {
   error: ConnectionError | undefined = undefined;
   readonly #handler: FrameHandler;
   readonly #peer: PeerName;
-  readonly #maxBlock: number;
+  /** Most bytes of a header block before it is decoded. */
+  maxBlock: number;
   #prefaceLeft: number;
   /** The beginning of a frame. */
   #kept: Buffer | undefined = undefined;
   #keptLength = 0;
   #gathered: Gathered | undefined = undefined;
 
-  /** `peer`: who sends; clients begin with a preface. `maxBlock`: most bytes of a header block before it is decoded. */
+  /** `peer`: who sends; clients begin with a preface. */
   constructor(handler: FrameHandler, peer: PeerName, maxBlock: number) {
     this.#handler = handler;
     this.#peer = peer;
-    this.#maxBlock = maxBlock;
+    this.maxBlock = maxBlock;
     this.#prefaceLeft = peer === "client" ? preface.length : 0;
   }
 
@@ -197,7 +198,7 @@ export class FrameReader {
   #gather(gathered: Gathered, flags: number, { bytes, from, to }: Span): ConnectionError | undefined {
     gathered.fragments.push(new Uint8Array(bytes.subarray(from, to)));
     gathered.length += to - from;
-    if (gathered.length > this.#maxBlock) return flood("a header block is too large");
+    if (gathered.length > this.maxBlock) return flood("a header block is too large");
     if ((flags & flag.endHeaders) === 0)
       return gathered.fragments.length > maxContinuations ? flood("a header block in too many frames") : undefined;
     this.#gathered = undefined;

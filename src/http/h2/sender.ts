@@ -3,7 +3,7 @@ import type { Headers } from "../headers.ts";
 import type { ResponseHead } from "../message.ts";
 import type { ErrorCode } from "./errors.ts";
 import { code } from "./errors.ts";
-import { flag, frame, frameHeaderLength, write32, writeFrameHeader } from "./frames.ts";
+import { flag, frame, frameHeaderLength, preface, write32, writeFrameHeader } from "./frames.ts";
 import type { Guard } from "./guard.ts";
 import { HpackEncoder } from "./hpack_encoder.ts";
 import type { H2Options } from "./options.ts";
@@ -13,8 +13,9 @@ import { encodeHead, encodeTrailers, roomFor } from "./response.ts";
 import type { PeerSettings } from "./settings.ts";
 import type { H2Stream, Streams } from "./stream.ts";
 import { defaultWindow, SendWindow } from "./window.ts";
+import { encodeRequest, type H2RequestHead, requestRoom } from "./write_request.ts";
 
-/** A response is with the transport, or will never be. */
+/** A message is with the transport, or will never be. */
 export interface Sent {
   readonly stream: number;
   /** Bytes of its frames. */
@@ -22,6 +23,8 @@ export interface Sent {
   /** What was wrong with it. */
   readonly fault: string | undefined;
 }
+
+export type SenderOptions = Pick<H2Options, "server" | "chunkSize">;
 
 /** Bytes that are made into frames at once: more would only wait in the transport, while others could go first. */
 const turnSize = 128 * 1024;
@@ -33,7 +36,7 @@ export class Sender {
   readonly #encoder = new HpackEncoder();
   readonly #streams: Streams;
   readonly #peer: PeerSettings;
-  readonly #options: H2Options;
+  readonly #options: SenderOptions;
   readonly #guard: Guard;
   /** Streams with something in their queue. */
   readonly #waiting: H2Stream[] = [];
@@ -42,7 +45,7 @@ export class Sender {
   /** Streams whose queue has emptied: they take more. */
   #drained: H2Stream[] = [];
 
-  constructor(streams: Streams, peer: PeerSettings, options: H2Options, guard: Guard) {
+  constructor(streams: Streams, peer: PeerSettings, options: SenderOptions, guard: Guard) {
     this.#streams = streams;
     this.#peer = peer;
     this.#options = options;
@@ -62,6 +65,11 @@ export class Sender {
   /** Bodies wait, if only for a window. */
   get isWaiting(): boolean {
     return this.#waiting.length > 0;
+  }
+
+  /** What a client begins with (RFC 9113 3.4). */
+  preface(): void {
+    this.#out.add(preface);
   }
 
   // Control frames.
@@ -108,6 +116,12 @@ export class Sender {
     this.#headers(stream, roomFor(head.headers, server.length + date.length), end, (encoder) =>
       encodeHead(encoder, head, head.server ?? server, date),
     );
+    if (end) this.#ended(stream);
+  }
+
+  /** The head of a client's request. Throws if it cannot be sent; nothing of it has become output then. */
+  request(stream: H2Stream, head: H2RequestHead, end: boolean): void {
+    this.#headers(stream, requestRoom(head), end, (encoder) => encodeRequest(encoder, head));
     if (end) this.#ended(stream);
   }
 

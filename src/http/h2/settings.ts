@@ -23,6 +23,14 @@ export class PeerSettings {
   headerTableSize = 4096;
   initialWindowSize = defaultWindow;
   maxFrameSize = defaultFrameSize;
+  /** Streams that we may open. */
+  maxStreams = Number.POSITIVE_INFINITY;
+  readonly #mayAskForPush: boolean;
+
+  /** `fromServer`: whose they are; a client's may ask for pushes. */
+  constructor(fromServer = false) {
+    this.#mayAskForPush = !fromServer;
+  }
 
   /** Takes over what `bytes[from, to)` says; the length is a multiple of six. RFC 9113 6.5.2 */
   apply(bytes: Uint8Array, from: number, to: number): ConnectionError | undefined {
@@ -40,8 +48,13 @@ export class PeerSettings {
         this.headerTableSize = value;
         return undefined;
       case setting.enablePush:
-        // We never push, whatever it says.
-        return value > 1 ? bad(code.protocolError, `SETTINGS_ENABLE_PUSH ${value}`) : undefined;
+        // We never push, whatever it says; a server that wants us to is none.
+        return value > (this.#mayAskForPush ? 1 : 0)
+          ? bad(code.protocolError, `SETTINGS_ENABLE_PUSH ${value}`)
+          : undefined;
+      case setting.maxConcurrentStreams:
+        this.maxStreams = value;
+        return undefined;
       case setting.initialWindowSize:
         if (value > maxWindow) return bad(code.flowControlError, `SETTINGS_INITIAL_WINDOW_SIZE ${value}`);
         this.initialWindowSize = value;
