@@ -54,8 +54,13 @@ export type ClientEvent =
   | { readonly type: "upgraded"; readonly head: ReceivedHead }
   /** Wrong, but not wrong enough to fail; in Nginx's words and at its level. */
   | { readonly type: "noted"; readonly level: NoteLevel; readonly detail: string }
-  /** The response cannot be believed, or has not come to its end. Nothing follows. "refused": nobody has looked at the request. */
-  | { readonly type: "failed"; readonly kind: "invalid" | "closed" | "refused"; readonly error: ResponseError };
+  /**
+   * The response cannot be believed, or has not come to its end. Nothing follows. "refused": the upstream has not looked at the
+   * request. "leaving": the same, because the connection has come to its end.
+   */
+  | { readonly type: "failed"; readonly kind: FailedKind; readonly error: ResponseError };
+
+export type FailedKind = "invalid" | "closed" | "refused" | "leaving";
 
 /** How one response is read. */
 export interface ClientLimits {

@@ -18,6 +18,7 @@ import { emptyGifModule } from "./modules/empty_gif.ts";
 import { fastcgiModule } from "./modules/fastcgi.ts";
 import { filesModule } from "./modules/files.ts";
 import { geoModule } from "./modules/geo.ts";
+import { grpcModule } from "./modules/grpc.ts";
 import { gunicornLogModule } from "./modules/gunicorn_log.ts";
 import { gunzipModule } from "./modules/gunzip.ts";
 import { gzipModule } from "./modules/gzip.ts";
@@ -87,6 +88,7 @@ export const modules: readonly Module<Directives>[] = [
   fastcgiModule,
   uwsgiModule,
   scgiModule,
+  grpcModule,
   memcachedModule,
   // … and where nobody does: files.
   randomIndexModule,

@@ -1,5 +1,5 @@
 /** What each frame means to a client (RFC 9113 6): for its one request, and for the connection. */
-import type { ClientEvent, ReceivedHead, ResponseError } from "../client_engine.ts";
+import type { ClientEvent, FailedKind, ReceivedHead, ResponseError } from "../client_engine.ts";
 import { type ConnectionParts, Control } from "./control.ts";
 import { broken, type ConnectionError, code, connectionError } from "./errors.ts";
 import { flag, frame, read31, read32 } from "./frames.ts";
@@ -176,7 +176,7 @@ export class ClientReceiver implements FrameHandler {
     this.fail("invalid", { rule, detail });
   }
 
-  fail(kind: "invalid" | "closed" | "refused", error: ResponseError): void {
+  fail(kind: FailedKind, error: ResponseError): void {
     if (this.reading === "failed") return;
     this.reading = "failed";
     this.isLeaving = true;
@@ -239,8 +239,9 @@ export class ClientReceiver implements FrameHandler {
     this.isLeaving = true;
     const stream = this.#stream;
     if (stream !== undefined && stream.id > read31(bytes, from) && this.reading !== "ended") {
-      const detail = `upstream sent goaway with error ${read32(bytes, from + 4)}`;
-      this.fail("refused", { rule: "RFC 9113 6.8", detail });
+      const number = read32(bytes, from + 4);
+      const detail = `upstream sent goaway with error ${number}`;
+      this.fail(number === code.noError ? "leaving" : "refused", { rule: "RFC 9113 6.8", detail });
     }
     return this.#parts.guard.control("GOAWAY");
   }

@@ -1,5 +1,7 @@
 /** ngx_http_proxy_module: requests are passed to another HTTP server. */
-import { type ClientRequestHead, H1Client } from "../../http/h1/client.ts";
+import type { ClientEngine, ClientHead } from "../../http/client_engine.ts";
+import { H1Client } from "../../http/h1/client.ts";
+import { H2Client } from "../../http/h2/client.ts";
 import type { Reply } from "../../http/message.ts";
 import type { OriginHead, Wanted } from "../cache/origin.ts";
 import { checkCaches } from "../cache/rows.ts";
@@ -10,32 +12,21 @@ import type { Exchange } from "../exchange.ts";
 import { type Compiling, defineModule } from "../module.ts";
 import type { Jump } from "../pipeline.ts";
 import { destinationOf, Passing, type Protocol, sentLength } from "../upstream/passing.ts";
-import { type BodyLength, proxiedHead, type RequestPlan } from "../upstream/proxied.ts";
+import { type BodyLength, hopFields, proxiedH2Head, proxiedHead, type RequestPlan } from "../upstream/proxied.ts";
 import { checkProxyPass, type Destination, destinations } from "../upstream/proxy_pass.ts";
 import { proxiedReply, proxyReplyPlan, type ReplyPlan } from "../upstream/proxy_reply.ts";
 import { proxyDirectives } from "../upstream/proxy_rows.ts";
 import type { SecureWay, UpstreamSecurity } from "../upstream/security.ts";
 import { checkUpstreamSecurity, upstreamSecurity } from "../upstream/security_of.ts";
 
-/** Never passed on from the client: the hop's own fields (RFC 9110 7.6.1), and what we write ourselves. */
-const hopFields = [
-  "host",
-  "connection",
-  "proxy-connection",
-  "content-length",
-  "transfer-encoding",
-  "te",
-  "keep-alive",
-  "expect",
-  "upgrade",
-];
+const versions = { "1.0": 10, "1.1": 11, "2": 20 } as const;
 
 function requestPlan(conf: Conf<typeof proxyDirectives>, own: RequestPlan["fields"] = []): RequestPlan {
   const given = new Set(conf.proxy_set_header.map(({ name }) => name.toLowerCase()));
   const fields = [...conf.proxy_set_header, ...own.filter(({ name }) => !given.has(name.toLowerCase()))];
   const set = new Set(fields.map(({ name }) => name.toLowerCase()));
   return {
-    version: conf.proxy_http_version === "1.0" ? 10 : 11,
+    version: versions[conf.proxy_http_version],
     fields,
     hidden: new Set([...hopFields, ...set]),
     passesFields: conf.proxy_pass_request_headers,
@@ -57,6 +48,7 @@ const cacheFields: RequestPlan["fields"] = [
 
 class HttpProtocol implements Protocol<Destination> {
   readonly name = "proxy";
+  readonly connectionKind: string;
   readonly hidden: ReadonlySet<string>;
   readonly passesTrailers: boolean;
   readonly find: Protocol<Destination>["find"];
@@ -65,11 +57,16 @@ class HttpProtocol implements Protocol<Destination> {
   readonly #cacheRequest: RequestPlan;
   readonly #reply: ReplyPlan;
   readonly #security: UpstreamSecurity | undefined;
+  /** Offered in a handshake (ALPN). */
+  readonly #protocols: readonly string[];
 
   constructor(conf: Conf<typeof proxyDirectives>, at: Compiling) {
     this.#conf = conf;
     this.find = destinations(conf, at);
     this.#request = requestPlan(conf);
+    const isH2 = this.#request.version === 20;
+    this.#protocols = isH2 ? ["h2"] : [];
+    this.connectionKind = isH2 ? "proxy h2" : "proxy";
     this.#cacheRequest = requestPlan(conf, cacheFields);
     this.#reply = proxyReplyPlan(conf, at);
     this.hidden = this.#reply.hidden;
@@ -77,14 +74,18 @@ class HttpProtocol implements Protocol<Destination> {
     this.#security = upstreamSecurity("proxy", conf, at.block, at.setup);
   }
 
-  engine(): H1Client {
-    return new H1Client();
+  engine(): ClientEngine {
+    return this.#request.version === 20 ? new H2Client() : new H1Client();
   }
 
-  head(exchange: Exchange, to: Destination, wanted: Wanted, body: BodyLength): ClientRequestHead {
+  head(exchange: Exchange, to: Destination, wanted: Wanted, body: BodyLength): ClientHead {
     const method = wanted.method ?? this.#conf.proxy_method?.value(exchange) ?? exchange.method;
     const plan = wanted.forCache ? this.#cacheRequest : this.#request;
-    return proxiedHead(exchange, plan, { method, uri: to.uri, host: to.hostHeader }, body);
+    const { scheme, uri, hostHeader } = to;
+    const { version } = plan;
+    if (version === 20)
+      return proxiedH2Head(exchange, plan, { method, scheme, path: uri, authority: hostHeader }, body);
+    return proxiedHead(exchange, { ...plan, version }, { method, uri, host: hostHeader }, body);
   }
 
   replacedBody(exchange: Exchange): Uint8Array | undefined {
@@ -94,11 +95,11 @@ class HttpProtocol implements Protocol<Destination> {
 
   /** HTTP/1.0 knows no body whose length is not known (RFC 9112 6.1): that one is read first. */
   streams(length: number): boolean {
-    return this.#request.version === 11 || length >= 0;
+    return this.#request.version !== 10 || length >= 0;
   }
 
   way(exchange: Exchange, { scheme, hostHeader }: Destination): SecureWay | undefined {
-    return scheme === "https" ? this.#security?.way(exchange, hostHeader) : undefined;
+    return scheme === "https" ? this.#security?.way(exchange, hostHeader, this.#protocols) : undefined;
   }
 
   label(name: string, { scheme, uri }: Destination): string {

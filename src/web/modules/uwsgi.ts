@@ -31,10 +31,12 @@ const modifier = (summary: string): Directive<number> => ({
 
 const { uwsgi_cache_convert_head: _, ...common } = passingRows("uwsgi");
 
+const schemes = { plain: "uwsgi", secure: "suwsgi" };
+
 const directives = {
   ...common,
   ...upstreamTlsRows("uwsgi"),
-  uwsgi_pass: addressPassRow("uwsgi"),
+  uwsgi_pass: addressPassRow(schemes),
   uwsgi_param: paramRow,
   uwsgi_modifier1: modifier("The first byte of a request: what kind of application it is for."),
   uwsgi_modifier2: modifier("The fourth byte of a request."),
@@ -58,6 +60,7 @@ export const uwsgiModule = defineModule({
       engine: uwsgiClient,
       more: { modifier1: conf.uwsgi_modifier1, modifier2: conf.uwsgi_modifier2, string: conf.uwsgi_string },
       streamsChunked: false,
+      schemes,
       security: upstreamSecurity("uwsgi", conf, at.block, at.setup),
     };
     const protocol = new GatewayProtocol(kind, pass, conf, at);

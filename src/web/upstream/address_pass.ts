@@ -19,18 +19,27 @@ export interface AddressPass {
   readonly at: Place;
 }
 
-/** `scheme`: may stand in front of the address; with an "s" before it, it is TLS. */
-function addressIn(text: string, scheme: string | undefined): { readonly authority: string; readonly secure: boolean } {
-  if (scheme === undefined) return { authority: text, secure: false };
-  if (text.startsWith(`${scheme}://`)) return { authority: text.slice(scheme.length + 3), secure: false };
-  if (text.startsWith(`s${scheme}://`)) return { authority: text.slice(scheme.length + 4), secure: true };
+/** What may stand in front of an address, and in front of one that is spoken to through TLS. */
+export interface Schemes {
+  readonly plain: string;
+  readonly secure: string;
+}
+
+function addressIn(
+  text: string,
+  schemes: Schemes | undefined,
+): { readonly authority: string; readonly secure: boolean } {
+  const [, scheme = "", authority = ""] = /^([a-z]+):\/\/(.*)$/is.exec(text) ?? [];
+  if (schemes === undefined || scheme === "") return { authority: text, secure: false };
+  if (scheme.toLowerCase() === schemes.plain) return { authority, secure: false };
+  if (scheme.toLowerCase() === schemes.secure) return { authority, secure: true };
   return { authority: text, secure: false };
 }
 
 /** There is none where the address has none. */
 const noPort = 0;
 
-export const addressPassRow = (scheme?: string): Directive<AddressPass | undefined> => ({
+export const addressPassRow = (schemes?: Schemes): Directive<AddressPass | undefined> => ({
   summary: "The server, or the group of servers, that requests are passed to.",
   syntax: "address",
   contexts: context.location | context.locationIf,
@@ -42,7 +51,7 @@ export const addressPassRow = (scheme?: string): Directive<AddressPass | undefin
     const { args, at } = statement;
     const [text = ""] = args;
     const template = text.includes("$") ? setup.template(text, at) : undefined;
-    return { ...addressIn(text, scheme), template, at };
+    return { ...addressIn(text, schemes), template, at };
   },
 });
 
@@ -67,8 +76,10 @@ function check({ authority, at }: AddressPass, groups: ReadonlyMap<string, Block
 
 /** Where a request goes. */
 export interface AddressFound extends Whither {
-  /** The upstream as it is named, if it is spoken to through TLS. */
-  readonly secureName: string | undefined;
+  /** The upstream as it is named. */
+  readonly authority: string;
+  /** Through TLS. */
+  readonly secure: boolean;
 }
 
 type Found = AddressFound | { readonly status: number };
@@ -77,7 +88,7 @@ type Found = AddressFound | { readonly status: number };
 export function addressFinder(
   pass: AddressPass,
   at: Compiling,
-  scheme?: string,
+  schemes?: Schemes,
 ): (exchange: Exchange) => Found | Promise<Found> {
   const groups = upstreamsOf(at.block);
   const { authority, secure, template } = pass;
@@ -86,14 +97,13 @@ export function addressFinder(
     const named = { authority, port: noPort };
     const target =
       group === undefined ? implicitTarget(named, pass.at, at.runtime) : targetOf(group, authority, at.runtime);
-    const found: Found = { target, secureName: secure ? authority : undefined };
+    const found: Found = { target, authority, secure };
     return () => found;
   }
   const find = targetFinder(groups, at);
   return (exchange) => {
-    const named = addressIn(template.value(exchange), scheme);
-    const secureName = named.secure ? named.authority : undefined;
-    const made = (found: FoundTarget): Found => ("status" in found ? found : { target: found, secureName });
+    const named = addressIn(template.value(exchange), schemes);
+    const made = (found: FoundTarget): Found => ("status" in found ? found : { target: found, ...named });
     const found = find(exchange, { authority: named.authority, port: noPort });
     return found instanceof Promise ? found.then(made) : made(found);
   };

@@ -78,8 +78,8 @@ export interface AttemptOptions {
   label(name: string): string;
   /** The request for a peer; made anew for each try. Throws if it cannot be sent. */
   request(): UpstreamRequest<ClientHead>;
-  /** The body was passed on as it came: it is gone after the first try. */
-  readonly isUnbuffered: boolean;
+  /** The body is passed on as it comes, and part of it has been: nobody else could get all of it. */
+  readonly bodyIsGone: boolean;
   /** The upstream's work goes on when the client has left (`proxy_ignore_client_abort`). */
   readonly ignoresAbort: boolean;
   onInterim(head: ReceivedHead): void;
@@ -179,8 +179,8 @@ class Attempts {
 
   /** Is another try allowed? */
   #mayGoOn(reason: NextReason, sent: boolean): boolean {
-    const { next, isUnbuffered } = this.#options;
-    if (!next.reasons.has(reason) || (sent && isUnbuffered)) return false;
+    const { next, bodyIsGone } = this.#options;
+    if (!next.reasons.has(reason) || bodyIsGone) return false;
     if (sent && nonIdempotent.has(this.#exchange.method) && !next.reasons.has("non_idempotent")) return false;
     return next.timeoutMs === 0 || performance.now() - this.#startedAt < next.timeoutMs;
   }
@@ -321,7 +321,7 @@ class Try implements UpstreamHandler {
       return;
     }
     // A kept connection that the upstream was just closing: its program has seen nothing of the request.
-    const stale = reused && (kind === "closed" || kind === "reset");
+    const stale = reused && (kind === "closed" || kind === "reset" || kind === "leaving");
     if (!stale) this.#log("error", detail);
     this.#state.status = kind === "timeout" ? 504 : 502;
     this.#exchange.onGone = undefined;

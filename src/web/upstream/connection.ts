@@ -9,7 +9,6 @@ import type { ClientEngine, ClientEvent, ClientHead, ReceivedHead } from "../../
 import { noBytes } from "../../http/h1/body.ts";
 import { H1Client } from "../../http/h1/client.ts";
 import type { Headers } from "../../http/headers.ts";
-import type { Sink, Source } from "../../http/message.ts";
 import type { ConnectFailure, ConnectHandler, Connecting } from "../../net/connect.ts";
 import type { Transport } from "../../net/transport.ts";
 import {
@@ -21,16 +20,18 @@ import {
 } from "./conversation.ts";
 import { connectText, type FailureKind, failureText, type Phase, resetText, timeoutText } from "./failure.ts";
 import { bodyOf, type Feeder, Incoming } from "./incoming.ts";
+import { Outgoing, type Outlet } from "./outgoing.ts";
 import type { Poolable } from "./pool.ts";
 import { type TunnelFailure, UpstreamTunnel } from "./tunnel.ts";
 
+const answered = "the upstream has answered already";
 /** The wheel may look this much early; a timeout must not come before its time. */
 const earlyMs = 250;
 
 /** "fresh": not connected yet, no request · idle: between two · busy · tunnel · closed */
 type State = "fresh" | "idle" | "busy" | "tunnel" | "closed";
 
-export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
+export class UpstreamConnection implements ConnectHandler, Timed, Outlet, Feeder {
   /** Requests that have ended, and when it was connected (ms of `performance.now`). */
   requests = 0;
   connectedAt = 0;
@@ -56,9 +57,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   #written = 0;
   #paused = false;
   #unsentBefore = 0;
-  #source: Source | undefined;
-  #pulling = false;
-  #pumping = false;
+  #outgoing: Outgoing | undefined;
 
   /** `engine`: fresh; its requests' heads are of its own protocol. */
   constructor(dialer: Dialer, timers: Timers, engine: ClientEngine = new H1Client()) {
@@ -89,7 +88,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#engine.sendHead(head, limits);
     if (!this.#engine.requestSent) {
       if (body === undefined || body instanceof Uint8Array) this.#engine.sendData(body ?? noBytes, true);
-      else this.#source = body;
+      else this.#outgoing = new Outgoing(body, this);
     }
     this.#request = request;
     this.#handler = handler;
@@ -129,49 +128,40 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
 
   #begin(): void {
     // A piece of the body that is at hand, or comes in the same turn, leaves together with the head.
-    this.#pump();
+    this.#outgoing?.pump();
     this.#arm();
-    if (this.#pulling) setImmediate(() => this.#flush());
+    if (this.#outgoing?.isPulling === true) setImmediate(() => this.#flush());
     else this.#flush();
   }
 
   #flush(): void {
     if (this.#state !== "busy") return;
-    const output = this.#engine.takeOutput();
-    for (const piece of output) this.#written += piece.length;
-    if (output.length > 0) this.#transport?.write(output);
+    this.#write();
     this.#arm();
   }
 
-  /** Asks for more of the body, unless it is on its way or the kernel has no room. A loop: sources may answer at once. */
-  #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    while (this.#source !== undefined && !this.#pulling && this.#transport?.unsent === 0) {
-      this.#pulling = true;
-      this.#source.pull(this);
-    }
-    this.#pumping = false;
+  #write(): void {
+    const output = this.#engine.takeOutput();
+    for (const piece of output) this.#written += piece.length;
+    if (output.length > 0) this.#transport?.write(output);
   }
 
-  /** From the source of the request's body. */
-  push(bytes: Uint8Array, last: boolean): void {
-    this.#pulling = false;
-    if (this.#state !== "busy" || this.#source === undefined) return;
-    if (last) this.#source = undefined;
+  /** For the request's body: the kernel and the upstream would take more of it. */
+  get hasRoom(): boolean {
+    return this.#transport?.unsent === 0 && this.#engine.flow?.isBlocked !== true;
+  }
+
+  onPiece(bytes: Uint8Array, last: boolean): void {
     try {
       this.#engine.sendData(bytes, last);
     } catch (error) {
-      this.#fail("closed", failureText(error instanceof Error ? error.message : String(error), "sending"));
+      this.onBroken(error instanceof Error ? error.message : String(error));
       return;
     }
     this.#flush();
-    this.#pump();
   }
 
-  /** From the same: there is no more of it. */
-  fail(reason: string): void {
-    this.#source = undefined;
+  onBroken(reason: string): void {
     this.#fail("closed", failureText(reason, "sending"));
   }
 
@@ -182,7 +172,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     }
     if (this.#state !== "busy") return;
     this.#arm();
-    this.#pump();
+    this.#outgoing?.pump();
   }
 
   // The response.
@@ -193,7 +183,14 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     else if (this.#state === "busy") {
       if (!this.#paused && this.#transport?.unsent === 0) this.#arm();
       this.#take(this.#engine.receive(bytes));
+    } else if (this.#state === "idle" && this.#engine.flow !== undefined) {
+      this.#engine.receive(bytes);
+      if (!this.#engine.reusable) this.#lost();
     } else this.#lost();
+    if (this.#engine.flow === undefined) return;
+    // It may ask for an answer, or let more of the request leave.
+    this.#write();
+    this.onDrain();
   }
 
   onEnd(): void {
@@ -277,6 +274,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   /** The response has ended; the connection is free before its last bytes go on, so that whoever they wake may use it. */
   #finish(): void {
     const handler = this.#handler;
+    const outgoing = this.#outgoing;
     const isSent = this.#transport?.unsent === 0;
     this.requests++;
     // It has all that its reader will see.
@@ -286,8 +284,9 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
       this.#state = "idle";
       this.#timers.clear(this);
       this.#release();
+      outgoing?.cancel(answered);
       this.onFlow(true);
-    } else this.#end("the upstream has answered already", isSent);
+    } else this.#end(answered, isSent);
     handler?.onEnd();
   }
 
@@ -317,7 +316,11 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
   onFlow(mayRead: boolean): void {
     if (this.#paused !== mayRead) return;
     this.#paused = !mayRead;
-    if (mayRead) this.#transport?.resume();
+    const { flow } = this.#engine;
+    if (flow !== undefined) {
+      flow.pause(!mayRead);
+      this.#write();
+    } else if (mayRead) this.#transport?.resume();
     else this.#transport?.pause();
     if (this.#state === "busy") this.#arm();
   }
@@ -342,7 +345,8 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     const unsent = this.#transport?.unsent ?? 0;
     this.#unsentBefore = unsent;
     const reads = !this.#paused && (this.#engine.requestSent || this.#response !== undefined);
-    this.#setTimer(unsent > 0 ? send : reads ? read : 0);
+    const sends = unsent > 0 || this.#engine.flow?.isBlocked === true;
+    this.#setTimer(sends ? send : reads ? read : 0);
   }
 
   #setTimer(ms: number): void {
@@ -361,7 +365,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     if (this.#state !== "busy") return;
     const phase = this.#phase;
     const handler = this.#handler;
-    const requestSent = this.bytesSent > 0;
+    const requestSent = this.bytesSent > 0 && kind !== "refused" && kind !== "leaving";
     this.#handler = undefined;
     const incoming = this.#incoming;
     this.#incoming = undefined;
@@ -380,9 +384,9 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#transport = undefined;
     if (gently) transport?.end();
     else transport?.abort();
-    const [source, incoming, tunnel] = [this.#source, this.#incoming, this.#tunnel];
+    const [outgoing, incoming, tunnel] = [this.#outgoing, this.#incoming, this.#tunnel];
     this.#release();
-    source?.cancel(reason);
+    outgoing?.cancel(reason);
     tunnel?.fail();
     incoming?.fail(reason);
   }
@@ -392,7 +396,6 @@ export class UpstreamConnection implements ConnectHandler, Timed, Sink, Feeder {
     this.#handler = undefined;
     this.#response = undefined;
     this.#incoming = undefined;
-    this.#source = undefined;
-    this.#pulling = false;
+    this.#outgoing = undefined;
   }
 }

@@ -6,9 +6,10 @@ import { errorText } from "../../net/libc.ts";
 
 /**
  * connect: there is no connection · timeout: nothing happened for too long · reset: the connection broke · invalid: what
- * came is no response · closed: it ended too early
+ * came is no response · closed: it ended too early · refused: the upstream says that it has not looked at the request ·
+ * leaving: the same, because it is about to close the connection
  */
-export type FailureKind = "connect" | "timeout" | "reset" | "invalid" | "closed";
+export type FailureKind = "connect" | "timeout" | "reset" | "invalid" | "closed" | "refused" | "leaving";
 
 /** connecting · sending: the request is not with the kernel yet · head: nothing but interim responses has come · body · tunnel */
 export type Phase = "connecting" | "sending" | "head" | "body" | "tunnel";

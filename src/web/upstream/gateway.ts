@@ -10,7 +10,14 @@ import type { Exchange } from "../exchange.ts";
 import type { Compiling } from "../module.ts";
 import type { Jump } from "../pipeline.ts";
 import type { Setup } from "../setup.ts";
-import { type AddressFound, type AddressPass, addressFinder, addressLabel, checkAddressPass } from "./address_pass.ts";
+import {
+  type AddressFound,
+  type AddressPass,
+  addressFinder,
+  addressLabel,
+  checkAddressPass,
+  type Schemes,
+} from "./address_pass.ts";
 import { cacheParams, ParamPlan, type paramRow, usualParams } from "./params.ts";
 import type { Protocol, Whither } from "./passing.ts";
 import { passingConf } from "./passing_rows.ts";
@@ -27,6 +34,8 @@ export interface GatewayKind<H extends GatewayHead> {
   readonly more: Omit<H, keyof GatewayHead>;
   /** Can a body be sent whose length is not known yet? */
   readonly streamsChunked: boolean;
+  /** Of its addresses; absent: they have none. */
+  readonly schemes?: Schemes;
   /** How it speaks TLS; absent: it does not. */
   readonly security?: UpstreamSecurity | undefined;
 }
@@ -51,7 +60,7 @@ export class GatewayProtocol<H extends GatewayHead> implements Protocol<AddressF
     const passing = passingConf(name, conf);
     const params = conf[`${name}_param`] as (typeof paramRow)["initial"];
     this.name = name;
-    this.find = addressFinder(pass, at, name);
+    this.find = addressFinder(pass, at, kind.schemes);
     this.#kind = kind;
     this.#security = kind.security;
     this.#params = new ParamPlan(params, usualParams(at), passing.pass_request_headers);
@@ -69,16 +78,17 @@ export class GatewayProtocol<H extends GatewayHead> implements Protocol<AddressF
     return { method: exchange.method, bodyLength, params, ...this.#kind.more };
   }
 
-  way(exchange: Exchange, { secureName }: AddressFound): SecureWay | undefined {
-    return secureName === undefined ? undefined : this.#security?.way(exchange, secureName);
+  way(exchange: Exchange, { authority, secure }: AddressFound): SecureWay | undefined {
+    return secure ? this.#security?.way(exchange, authority) : undefined;
   }
 
   streams(length: number): boolean {
     return length >= 0 || this.#kind.streamsChunked;
   }
 
-  label(name: string, { secureName }: AddressFound): string {
-    return addressLabel(secureName === undefined ? this.name : `s${this.name}`, name);
+  label(name: string, { secure }: AddressFound): string {
+    const { plain, secure: throughTls } = this.#kind.schemes ?? { plain: this.name, secure: this.name };
+    return addressLabel(secure ? throughTls : plain, name);
   }
 
   reply(exchange: Exchange, _: Whither, head: OriginHead): Reply | Jump {

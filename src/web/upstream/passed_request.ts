@@ -19,7 +19,8 @@ import type { SecureWay } from "./security.ts";
 export interface Sent {
   readonly length: BodyLength;
   readonly content: () => Uint8Array | Source | undefined;
-  readonly isUnbuffered: boolean;
+  /** It is passed on as it comes, and part of it has been. */
+  readonly isGone: () => boolean;
 }
 
 /** What the requests of a location have in common; made once. */
@@ -48,8 +49,8 @@ export class PassingPlan<D extends Whither> {
     this.limits = { headLimit: conf.buffer_size, bareResponses: true, mayUpgrade: false };
     this.upgradeLimits = { ...this.limits, mayUpgrade: true };
     this.connect = { noDelay: true, keepAlive: conf.socket_keepalive };
-    this.sharedKind = protocol.name;
-    this.ownKind = `${protocol.name} ${this.number}`;
+    this.sharedKind = protocol.connectionKind ?? protocol.name;
+    this.ownKind = `${this.sharedKind} ${this.number}`;
   }
 }
 
@@ -102,8 +103,8 @@ export class PassedRequest<D extends Whither> implements AttemptOptions {
     return this.#asking.way?.dial;
   }
 
-  get isUnbuffered(): boolean {
-    return this.#asking.sent.isUnbuffered;
+  get bodyIsGone(): boolean {
+    return this.#asking.sent.isGone();
   }
 
   get ignoresAbort(): boolean {

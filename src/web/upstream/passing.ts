@@ -36,8 +36,10 @@ export interface Whither {
 
 /** What a protocol adds to the code that all of them share. D: what it knows about where a request goes. */
 export interface Protocol<D extends Whither> {
-  /** Its directives' prefix, and what its connections are told by. */
+  /** Its directives' prefix. */
   readonly name: string;
+  /** What its connections are told by; absent: its name. */
+  readonly connectionKind?: string;
   /** Where a request goes, or the status of the page that it gets instead. */
   find(exchange: Exchange): D | { readonly status: number } | Promise<D | { readonly status: number }>;
   engine(): ClientEngine;
@@ -150,7 +152,7 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
   #ask(exchange: Exchange, to: D, body: BufferedBody | undefined): Promise<Reply | Jump> | Reply | Jump {
     const bytes = this.#protocol.replacedBody?.(exchange);
     if (bytes !== undefined)
-      return this.#respond(exchange, to, { length: bytes.length, content: () => bytes, isUnbuffered: false });
+      return this.#respond(exchange, to, { length: bytes.length, content: () => bytes, isGone: never });
     if (!this.#conf.pass_request_body || body === undefined) {
       // That there is none may be said (RFC 9110 8.6), and some servers want to hear it.
       const isSaid = this.#conf.pass_request_body && exchange.request.headers.get("content-length") === "0";
@@ -164,12 +166,12 @@ export class Passing<D extends Whither> implements Origin<UpstreamAnswer> {
         : length === 0
           ? noBytes
           : fileSource({ file: { fd: body.fd, release() {} }, offset: 0, length: body.length });
-    return this.#respond(exchange, to, { length, content, isUnbuffered: false });
+    return this.#respond(exchange, to, { length, content, isGone: never });
   }
 
   #askStreaming(exchange: Exchange, to: D, source: Source): Promise<Reply | Jump> {
     const body = new Untouched(new Joined(source));
-    const sent = { length: exchange.request.bodyLength, content: () => body, isUnbuffered: true };
+    const sent = { length: exchange.request.bodyLength, content: () => body, isGone: () => body.isTouched };
     return Promise.resolve(this.#respond(exchange, to, sent)).finally(() => body.drop("nobody wants it"));
   }
 
@@ -336,5 +338,6 @@ function withCookie(exchange: Exchange, { target }: Whither, made: Reply | Jump)
 
 const noBytes = new Uint8Array(0);
 const nothing = (): undefined => undefined;
-const nothingSent: Sent = { length: undefined, content: nothing, isUnbuffered: false };
-const emptySent: Sent = { length: 0, content: nothing, isUnbuffered: false };
+const never = (): boolean => false;
+const nothingSent: Sent = { length: undefined, content: nothing, isGone: never };
+const emptySent: Sent = { length: 0, content: nothing, isGone: never };

@@ -2,13 +2,14 @@
 
 import type { ClientRequestHead } from "../../http/h1/client.ts";
 import type { PassedFields } from "../../http/h1/write_request.ts";
+import type { H2RequestHead } from "../../http/h2/client.ts";
 import { Headers } from "../../http/headers.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Template } from "../template.ts";
 
 /** What a request to the upstream is made of; compiled once for a location. */
 export interface RequestPlan {
-  readonly version: 10 | 11;
+  readonly version: 10 | 11 | 20;
   /** proxy_set_header, in order: a field with an empty value is not sent. */
   readonly fields: readonly { readonly name: string; readonly value: Pick<Template, "value"> }[];
   /** Lower-case names of the client's fields that are not passed on: those set above, and the hop's own. */
@@ -18,13 +19,26 @@ export interface RequestPlan {
   readonly setsHost: boolean;
 }
 
-/** -1: the length is not known, and HTTP/1.1 is spoken; undefined: no body. */
+/** Never passed on from the client: the hop's own fields (RFC 9110 7.6.1), and what we write ourselves. */
+export const hopFields = [
+  "host",
+  "connection",
+  "proxy-connection",
+  "content-length",
+  "transfer-encoding",
+  "te",
+  "keep-alive",
+  "expect",
+  "upgrade",
+];
+
+/** -1: the length is not known; undefined: no body. */
 export type BodyLength = number | undefined;
 
 /** The request's head for the upstream: written anew, whatever the client's looked like. */
 export function proxiedHead(
   exchange: Exchange,
-  plan: RequestPlan,
+  plan: RequestPlan & { readonly version: 10 | 11 },
   to: { readonly method: string; readonly uri: string; readonly host: string },
   bodyLength: BodyLength,
 ): ClientRequestHead {
@@ -39,6 +53,34 @@ export function proxiedHead(
   const passed = plan.passesFields ? passedFields(exchange, plan) : undefined;
   return { method: to.method, target: to.uri, version: plan.version, headers, passed, bodyLength };
 }
+
+/** The same for HTTP/2. */
+export function proxiedH2Head(
+  exchange: Exchange,
+  plan: RequestPlan,
+  to: Pick<H2RequestHead, "method" | "scheme" | "authority" | "path">,
+  bodyLength: BodyLength,
+): H2RequestHead {
+  const headers = new Headers();
+  for (const { name, value } of plan.fields) {
+    const made = value.value(exchange);
+    if (made !== "") headers.add(name, safe(made));
+  }
+  const { method, scheme, path } = to;
+  // A Host that the configuration names is sent as it says, as Nginx does it; servers take either (RFC 9113 8.3.1).
+  const authority = headers.has("host") ? "" : to.authority;
+  const passed = plan.passesFields ? passedFields(exchange, plan) : undefined;
+  return { method, scheme, authority, path, headers, passed, bodyLength };
+}
+
+/** Does the client understand trailers (RFC 9110 10.1.4)? What HTTP/2 lets be said of it. */
+export const acceptsTrailers: RequestPlan["fields"][number] = {
+  name: "TE",
+  value: {
+    value: ({ request: { headers } }) =>
+      headers.all("te").some((value) => /(^|,)[ \t]*trailers[ \t]*(,|$)/i.test(value)) ? "trailers" : "",
+  },
+};
 
 /** The client's own fields, but for those that are for us alone. */
 function passedFields(exchange: Exchange, { hidden }: RequestPlan): PassedFields {

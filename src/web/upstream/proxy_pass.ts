@@ -42,7 +42,8 @@ function splitUrl(text: string): UrlParts {
   return slash < 0 ? { authority: text, uri: "" } : { authority: text.slice(0, slash), uri: text.slice(slash) };
 }
 
-const hostHeaderOf = (authority: string): string => (authority.startsWith("unix:") ? "localhost" : authority);
+/** The authority that a request names by default. */
+export const hostHeaderOf = (authority: string): string => (authority.startsWith("unix:") ? "localhost" : authority);
 const portOf = (authority: string, usual: number): string =>
   authority.startsWith("unix:") ? "" : (/:(\d+)$/.exec(authority)?.[1] ?? String(usual));
 const usualPort = (secure: boolean): number => (secure ? 443 : 80);
@@ -105,7 +106,7 @@ export function destinations(
 }
 
 /** The request's own path and query: as they came, unless something has changed them. */
-function unchanged(exchange: Exchange): string {
+export function unchanged(exchange: Exchange): string {
   if (!exchange.internal && exchange.parent === undefined) return exchange.request.uri;
   return withArgs(escapeUri(exchange.uri), exchange.args);
 }

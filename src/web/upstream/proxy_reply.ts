@@ -55,6 +55,8 @@ export function replyPlan(conf: PassingConf, also: readonly string[]): ReplyPlan
     redirects: [],
     locationPath: undefined,
     cookies: undefined,
+    passesServer: also.includes("server") && !hidden.has("server"),
+    passesDate: also.includes("date") && !hidden.has("date"),
     intercepts: conf.intercept_errors,
     forcesRanges: conf.force_ranges,
   };
@@ -62,13 +64,10 @@ export function replyPlan(conf: PassingConf, also: readonly string[]): ReplyPlan
 
 export function proxyReplyPlan(conf: Conf<typeof proxyDirectives>, { block }: Compiling): ReplyPlan {
   const match = namedMatchOf(block);
-  const passes = (lower: string): boolean => conf.proxy_pass_header.some((name) => name.toLowerCase() === lower);
   const cookies = { domain: conf.proxy_cookie_domain, path: conf.proxy_cookie_path, flags: conf.proxy_cookie_flags };
   return {
     ...replyPlan(passingConf("proxy", conf), ["date", "server", "x-pad"]),
     redirects: conf.proxy_redirect === "off" ? [] : (conf.proxy_redirect ?? ["default"]),
-    passesServer: passes("server"),
-    passesDate: passes("date"),
     locationPath: match !== undefined && (match.kind === "prefix" || match.kind === "exact") ? match.path : undefined,
     cookies: cookies.domain.length + cookies.path.length + cookies.flags.length > 0 ? cookies : undefined,
   };

@@ -45,18 +45,19 @@ export interface SetHeader {
   readonly value: Template;
 }
 
-const setHeader: Directive<readonly SetHeader[]> = {
+/** `usual`: what is set besides, as its documentation says it. */
+export const setHeaderRow = (usual: string): Directive<readonly SetHeader[]> => ({
   summary: "A field of the request to the upstream; an empty value leaves it out.",
   syntax: "field value",
   contexts: everywhere,
   args: 2,
   initial: [],
-  initialText: "Host $proxy_host",
+  initialText: usual,
   parse({ args, at }, before = [], { setup }) {
     const [name = "", value = ""] = args;
     return [...before, { name, value: setup.template(value, at) }];
   },
-};
+});
 
 const socketMatter = "the system's own sizes hold";
 
@@ -64,7 +65,7 @@ export const proxyDirectives = {
   ...passingRows("proxy"),
   ...upstreamTlsRows("proxy"),
   proxy_pass: proxyPass,
-  proxy_set_header: setHeader,
+  proxy_set_header: setHeaderRow("Host $proxy_host"),
   proxy_set_body: template({
     contexts: everywhere,
     initial: undefined,
@@ -75,7 +76,7 @@ export const proxyDirectives = {
     initial: undefined,
     summary: "The method that is used instead of the client's.",
   }),
-  proxy_http_version: choice(["1.0", "1.1"], {
+  proxy_http_version: choice(["1.0", "1.1", "2"], {
     contexts: everywhere,
     initial: "1.1",
     summary: "The version of HTTP that is spoken to the upstream.",

@@ -24,6 +24,8 @@ export interface SecureRules {
   /** What a certificate has to be good for; undefined: any will do. */
   readonly verifies: { readonly name: string; readonly depth: number } | undefined;
   readonly reusesSessions: boolean;
+  /** Application protocols that are offered (ALPN). */
+  readonly protocols: readonly string[];
 }
 
 export class SecureDialer implements Dialer {
@@ -66,7 +68,7 @@ class SecureDial implements Connecting, ConnectHandler<PlainTransport>, SecureHa
   constructor(handler: ConnectHandler, address: PeerAddress, options: ConnectOptions, rules: SecureRules) {
     this.#handler = handler;
     this.#rules = rules;
-    this.#peer = `${formatAddress(address)} ${rules.serverName}`;
+    this.#peer = `${formatAddress(address)} ${rules.serverName} ${rules.protocols}`;
     this.#connecting = connectTo(address, this, options);
   }
 
@@ -80,9 +82,9 @@ class SecureDial implements Connecting, ConnectHandler<PlainTransport>, SecureHa
   onConnect(transport: PlainTransport): void {
     if (this.#handler === undefined) return transport.abort();
     this.#plain = transport;
-    const { context, serverName, reusesSessions } = this.#rules;
+    const { context, serverName, reusesSessions, protocols } = this.#rules;
     const session = reusesSessions ? sessions.get(context)?.get(this.#peer) : undefined;
-    startTls(transport, { context, serverName, session, protocols: [] }, this);
+    startTls(transport, { context, serverName, session, protocols }, this);
   }
 
   onConnectError(failure: ConnectFailure): void {

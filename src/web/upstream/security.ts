@@ -28,6 +28,8 @@ export interface SecureWay {
   dial(address: PeerAddress, options: ConnectOptions): Dialer;
 }
 
+const noProtocols: readonly string[] = [];
+
 /** Certificates with variables in their names: so many contexts are kept. */
 const mostContexts = 1000;
 
@@ -64,8 +66,8 @@ export class UpstreamSecurity {
     }
   }
 
-  /** `host`: of the URL, perhaps with a port. Throws CertificateError. */
-  way(exchange: Exchange, host: string): SecureWay {
+  /** `host`: of the URL, perhaps with a port. `protocols`: that are offered (ALPN). Throws CertificateError. */
+  way(exchange: Exchange, host: string, protocols: readonly string[] = noProtocols): SecureWay {
     const conf = this.#conf;
     const name = withoutPort(conf.ssl_name?.value(exchange) ?? host);
     const certificate = conf.ssl_certificate?.value(exchange) ?? "";
@@ -76,6 +78,7 @@ export class UpstreamSecurity {
       serverName: conf.ssl_server_name && mayBeAskedFor(name) ? name : "",
       verifies: conf.ssl_verify ? { name, depth: conf.ssl_verify_depth } : undefined,
       reusesSessions: conf.ssl_session_reuse,
+      protocols,
     };
     const checked = conf.ssl_verify ? `${name}/${conf.ssl_verify_depth}` : "";
     return {

@@ -117,24 +117,25 @@ export class Paced implements Source, Sink {
 /** A body that may be given to several in turn, as long as nobody has begun to read it. */
 export class Untouched implements Source {
   readonly #source: Source;
-  #touched = false;
+  /** Somebody has begun to read it. */
+  isTouched = false;
 
   constructor(source: Source) {
     this.#source = source;
   }
 
   pull(to: Sink): void {
-    this.#touched = true;
+    this.isTouched = true;
     this.#source.pull(to);
   }
 
   cancel(reason: string): void {
-    if (this.#touched) this.#source.cancel(reason);
+    if (this.isTouched) this.#source.cancel(reason);
   }
 
   /** Nobody will read it. */
   drop(reason: string): void {
-    if (!this.#touched) this.#source.cancel(reason);
+    if (!this.isTouched) this.#source.cancel(reason);
   }
 }
 
