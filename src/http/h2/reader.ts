@@ -1,11 +1,21 @@
 /**
  * From bytes to whole frames (RFC 9113 4.1), and from HEADERS and CONTINUATION to whole header blocks (4.3).
  *
- * Frames are understood where they lie; only one that comes in several reads is copied.
+ * Frames are understood where they lie; only one that comes in several reads is copied. DATA is not: what has come of a frame
+ * is passed on as a smaller frame.
  */
 import { asBuffer } from "../../base/bytes.ts";
 import { broken, type ConnectionError, code, connectionError } from "./errors.ts";
-import { flag, frame, frameHeaderLength, ownFrameSize, preface, read24, read31 } from "./frames.ts";
+import {
+  defaultFrameSize,
+  flag,
+  frame,
+  frameHeaderLength,
+  preface,
+  read24,
+  read31,
+  serverFrameSize,
+} from "./frames.ts";
 import { flood } from "./guard.ts";
 import { maxContinuations } from "./options.ts";
 
@@ -35,23 +45,34 @@ interface Gathered {
   length: number;
 }
 
+interface Split {
+  readonly flags: number;
+  readonly stream: number;
+  /** Bytes that are still to come. */
+  left: number;
+}
+
 export class FrameReader {
   error: ConnectionError | undefined = undefined;
   readonly #handler: FrameHandler;
   readonly #peer: PeerName;
   /** Most bytes of a header block before it is decoded. */
   maxBlock: number;
+  readonly #maxFrame: number;
   #prefaceLeft: number;
   /** The beginning of a frame. */
   #kept: Buffer | undefined = undefined;
   #keptLength = 0;
   #gathered: Gathered | undefined = undefined;
+  /** A DATA frame of which part has been passed on. */
+  #split: Split | undefined = undefined;
 
   /** `peer`: who sends; clients begin with a preface. */
   constructor(handler: FrameHandler, peer: PeerName, maxBlock: number) {
     this.#handler = handler;
     this.#peer = peer;
     this.maxBlock = maxBlock;
+    this.#maxFrame = peer === "client" ? serverFrameSize : defaultFrameSize;
     this.#prefaceLeft = peer === "client" ? preface.length : 0;
   }
 
@@ -63,16 +84,9 @@ export class FrameReader {
     return read31(kept, 5);
   }
 
-  /** The stream of whose DATA a part has arrived; 0: none. */
-  get dataStream(): number {
-    const kept = this.#kept;
-    if (kept === undefined || this.#keptLength < frameHeaderLength || kept[3] !== frame.data) return 0;
-    return read31(kept, 5);
-  }
-
   /** A frame has begun to arrive, or a header block. */
   get isWithin(): boolean {
-    return this.#kept !== undefined || this.#gathered !== undefined;
+    return this.#kept !== undefined || this.#gathered !== undefined || this.#split !== undefined;
   }
 
   /** Understands what it can; false: `error` says why the connection has to end. */
@@ -87,6 +101,10 @@ export class FrameReader {
       at = this.#complete(this.#kept, bytes, at);
       if (at < 0) return false;
     }
+    if (this.#split !== undefined) {
+      at = this.#dataPart(this.#split, bytes, at);
+      if (at < 0) return false;
+    }
     const { length } = bytes;
     while (length - at >= frameHeaderLength) {
       const size = read24(bytes, at);
@@ -95,8 +113,40 @@ export class FrameReader {
       if (!this.#frame(bytes, at, size)) return false;
       at += frameHeaderLength + size;
     }
-    if (at < length) this.#keep(bytes, at);
+    if (at < length && !this.#splits(bytes, at)) this.#keep(bytes, at);
+    return this.error === undefined;
+  }
+
+  /** Passes on what has come of a DATA frame; false: it is another frame, or one with padding, which comes whole. */
+  #splits(bytes: Buffer, at: number): boolean {
+    const from = at + frameHeaderLength;
+    if (bytes.length < from || !this.#maySplit(bytes, at)) return false;
+    this.#dataPart(this.#beginSplit(bytes, at), bytes, from);
     return true;
+  }
+
+  #maySplit(bytes: Buffer, at: number): boolean {
+    return bytes[at + 3] === frame.data && (bytes[at + 4]! & flag.padded) === 0 && this.#gathered === undefined;
+  }
+
+  #beginSplit(bytes: Buffer, at: number): Split {
+    const split = { flags: bytes[at + 4]!, stream: read31(bytes, at + 5), left: read24(bytes, at) };
+    this.#split = split;
+    return split;
+  }
+
+  /** Returns what is behind it; -1: the connection has to end. */
+  #dataPart(split: Split, bytes: Buffer, from: number): number {
+    const to = Math.min(from + split.left, bytes.length);
+    if (to === from) return from;
+    split.left -= to - from;
+    const isLast = split.left === 0;
+    if (isLast) this.#split = undefined;
+    const flags = isLast ? split.flags : split.flags & ~flag.endStream;
+    const error = this.#handler.onFrame(frame.data, flags, split.stream, { bytes, from, to });
+    if (error === undefined) return to;
+    this.#fail(error);
+    return -1;
   }
 
   #readPreface(bytes: Buffer): number {
@@ -113,7 +163,7 @@ export class FrameReader {
   /** What a frame's header says by itself. */
   #mayCome(bytes: Buffer, at: number): boolean {
     const size = read24(bytes, at);
-    if (size > ownFrameSize) return this.#fail(tooLarge(size, this.#peer));
+    if (size > this.#maxFrame) return this.#fail(tooLarge(size, this.#peer));
     if (bytes[at + 3] !== frame.pushPromise) return true;
     return this.#fail(broken("RFC 9113 8.4", `${this.#peer} sent PUSH_PROMISE frame`));
   }
@@ -134,6 +184,11 @@ export class FrameReader {
       at = this.#fill(kept, bytes, at);
       if (this.#keptLength < frameHeaderLength) return at;
       if (!this.#mayCome(kept, 0)) return -1;
+      if (read24(kept, 0) > 0 && this.#maySplit(kept, 0)) {
+        this.#kept = undefined;
+        this.#beginSplit(kept, 0);
+        return at;
+      }
       kept = Buffer.allocUnsafeSlow(frameHeaderLength + read24(kept, 0));
       kept.set(begun);
       this.#kept = kept;

@@ -9,7 +9,7 @@ import { contentLength } from "../h1/write.ts";
 import type { Headers } from "../headers.ts";
 import type { ResponseHead } from "../message.ts";
 import { type ConnectionError, code, type ErrorCode } from "./errors.ts";
-import { frame, maxStreamId } from "./frames.ts";
+import { frame, maxStreamId, serverFrameSize } from "./frames.ts";
 import { Guard } from "./guard.ts";
 import { defaultH2Options, type H2Options } from "./options.ts";
 import { Receiver } from "./receiver.ts";
@@ -49,6 +49,7 @@ export class H2Server implements ServerEngine {
     const entries: [name: number, value: number][] = [
       [setting.maxConcurrentStreams, maxStreams],
       [setting.initialWindowSize, prereadSize],
+      [setting.maxFrameSize, serverFrameSize],
       [setting.noRfc7540Priorities, 1],
     ];
     if (extendedConnect) entries.push([setting.enableConnectProtocol, 1]);

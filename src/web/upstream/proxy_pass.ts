@@ -107,7 +107,9 @@ export function destinations(
 
 /** The request's own path and query: as they came, unless something has changed them. */
 export function unchanged(exchange: Exchange): string {
-  if (!exchange.internal && exchange.parent === undefined) return exchange.request.uri;
+  const { request, internal, parent, args } = exchange;
+  // `set $args` may have changed them.
+  if (!internal && parent === undefined && args === request.query) return request.uri;
   return withArgs(escapeUri(exchange.uri), exchange.args);
 }
 
