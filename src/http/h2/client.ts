@@ -118,6 +118,8 @@ export class H2Client implements ClientEngine<H2RequestHead>, FlowControl {
   }
 
   takeOutput(): readonly Uint8Array[] {
+    this.#sender.takeSent();
+    this.#sender.takeDrained();
     const first = this.#sender.take();
     if (!this.#sender.isReady) return first;
     const pieces = [...first];
@@ -154,13 +156,12 @@ export class H2Client implements ClientEngine<H2RequestHead>, FlowControl {
   /** The end is known when all that came together has been read: what follows it may say that it is none. */
   #settle(): readonly ClientEvent[] {
     const receiver = this.#receiver;
-    this.#sender.takeSent();
-    this.#sender.takeDrained();
     if (this.#state !== "busy") return noEvents;
     const { events, reading } = receiver;
     if (reading === "failed") this.#state = "over";
     else if (reading === "ended") {
       this.#state = "done";
+      receiver.reading = "told";
       this.#dropRequest();
       events.push(end);
     }

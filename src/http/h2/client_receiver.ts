@@ -10,8 +10,11 @@ import { type AssembledResponse, assembleResponse, assembleResponseTrailers } fr
 import type { H2Stream } from "./stream.ts";
 import { defaultWindow, ReceiveWindow } from "./window.ts";
 
-/** "head": nothing but interim responses has come · "ended": END_STREAM has · "failed": nothing more is believed */
-type Reading = "head" | "body" | "ended" | "failed";
+/**
+ * "head": nothing but interim responses has come · "ended": END_STREAM has · "told": … and the response has been given away ·
+ * "failed": nothing more is believed
+ */
+type Reading = "head" | "body" | "ended" | "told" | "failed";
 
 /** The table that upstreams may use: none. Responses on a connection have little in common that would be worth its state. */
 export const clientTableSize = 0;
@@ -25,10 +28,11 @@ export class ClientReceiver implements FrameHandler {
   isLeaving = false;
   /** The response's reader has fallen behind: no more of it is asked for. */
   isPaused = false;
-  reading: Reading = "ended";
+  reading: Reading = "told";
   readonly #parts: ConnectionParts;
   readonly #control: Control;
-  readonly #decoder = new HpackDecoder(false, clientTableSize);
+  /** Loose: an upstream that pads its Huffman code too much means no harm. */
+  readonly #decoder = new HpackDecoder(true, clientTableSize);
   readonly #window = new ReceiveWindow(connectionWindow);
   readonly #reader: FrameReader;
   #stream: H2Stream | undefined;
@@ -216,17 +220,16 @@ export class ClientReceiver implements FrameHandler {
     if (id === 0 || streams.isIdle(id))
       return broken("RFC 9113 6.4", `upstream sent RST_STREAM frame for unknown stream ${id}`);
     const stream = this.#stream;
-    if (stream?.id !== id || this.reading === "failed") return guard.control("RST_STREAM");
+    if (stream?.id !== id || this.reading === "failed" || this.reading === "told") return guard.control("RST_STREAM");
     // RFC 9113 5.1: nothing follows a reset.
     if (this.#wasReset)
       return connectionError(code.streamClosed, "RFC 9113 5.1", "upstream sent RST_STREAM frame for closed stream");
     this.#wasReset = true;
     const number = read32(bytes, from);
-    const wasSent = stream.phase === "ended";
     this.#parts.sender.abandon(stream);
     streams.close(stream);
-    // RFC 9113 8.1: the response is there, and the rest of the request need not come.
-    if (this.reading === "ended" && (number === code.noError || wasSent)) return guard.control("RST_STREAM");
+    // RFC 9113 8.1: the response is there, and the rest of the request need not come. Any other error takes it back.
+    if (this.reading === "ended" && number === code.noError) return guard.control("RST_STREAM");
     const kind = number === code.refusedStream && this.reading === "head" ? "refused" : "invalid";
     this.fail(kind, { rule: "RFC 9113 6.4", detail: `upstream rejected request with error ${number}` });
     return undefined;
@@ -238,7 +241,8 @@ export class ClientReceiver implements FrameHandler {
     if (to - from < 8) return tooSmall("GOAWAY", "upstream");
     this.isLeaving = true;
     const stream = this.#stream;
-    if (stream !== undefined && stream.id > read31(bytes, from) && this.reading !== "ended") {
+    const isUnderWay = this.reading === "head" || this.reading === "body";
+    if (stream !== undefined && isUnderWay && stream.id > read31(bytes, from)) {
       const number = read32(bytes, from + 4);
       const detail = `upstream sent goaway with error ${number}`;
       this.fail(number === code.noError ? "leaving" : "refused", { rule: "RFC 9113 6.8", detail });
