@@ -47,6 +47,14 @@ export class H2Peer {
     }
   }
 
+  /** Something holds after some frame, or at the connection's end. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      if (this.closed) throw new Error(`closed: ${this.seen().join("; ")}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
   async whenClosed(): Promise<void> {
     while (!this.closed) await new Promise<void>((resolve) => this.#wake.push(resolve));
   }
@@ -56,8 +64,8 @@ export class H2Peer {
     return this.frames.reduce((sum, { kind, payload }) => (kind === "data" ? sum + payload.length : sum), 0);
   }
 
-  async receivedData(count: number): Promise<void> {
-    while (this.dataLength < count) await this.next("data");
+  receivedData(count: number): Promise<void> {
+    return this.until(() => this.dataLength >= count);
   }
 
   seen(): string[] {

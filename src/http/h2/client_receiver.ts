@@ -16,7 +16,10 @@ import { defaultWindow, ReceiveWindow } from "./window.ts";
  */
 type Reading = "head" | "body" | "ended" | "told" | "failed";
 
-/** The table that upstreams may use: none. Responses on a connection have little in common that would be worth its state. */
+/**
+ * The table that upstreams shall use: none, as with Nginx. Responses on a connection have little in common that would be worth its
+ * state. Upstreams that do not heed it (some do not) go on with the usual one, and are understood.
+ */
 export const clientTableSize = 0;
 /** Header blocks of this size at least are read, whatever the limit of what is in them. */
 const leastBlock = 16 * 1024;

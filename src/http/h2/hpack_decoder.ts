@@ -38,18 +38,17 @@ export class HpackDecoder {
   #newest = 0;
   #count = 0;
   #size = 0;
-  #maxSize: number;
+  #maxSize = decoderTableSize;
   readonly #limit: number;
   readonly #isLoose: boolean;
   // Where the block is read.
   #at = 0;
   #to = 0;
 
-  /** `isLoose`: a little more padding passes than should. `limit`: of the table's size, as we have told the peer. */
+  /** `isLoose`: a little more padding passes than should. `limit`: what the peer may set the table's size to, as it has been told. */
   constructor(isLoose = false, limit = decoderTableSize) {
     this.#isLoose = isLoose;
     this.#limit = limit;
-    this.#maxSize = limit;
   }
 
   /** Decodes `bytes[from, to)`; false: it cannot be, the connection is lost. */

@@ -93,7 +93,10 @@ class GrpcProtocol implements Protocol<AddressFound> {
       path: unchanged(exchange),
       authority: hostHeaderOf(authority),
     } as const;
-    return proxiedH2Head(exchange, this.#request, to, body);
+    // A length that the client has not named is not named either: a call goes on until its end.
+    const length =
+      body === undefined || exchange.request.headers.has("content-length") ? body : body === 0 ? undefined : -1;
+    return proxiedH2Head(exchange, this.#request, to, length);
   }
 
   streams(): boolean {

@@ -166,10 +166,7 @@ export class UpstreamConnection implements ConnectHandler, Timed, Outlet, Feeder
   }
 
   onDrain(): void {
-    if (this.#tunnel !== undefined) {
-      this.#tunnel.onDrain();
-      return;
-    }
+    if (this.#tunnel !== undefined) return this.#tunnel.onDrain();
     if (this.#state !== "busy") return;
     this.#arm();
     this.#outgoing?.pump();
