@@ -23,7 +23,7 @@ const present = [
 ] as const;
 
 /** Modules that Nginx has by default, and we do not. */
-const absent = ["http_tunnel_module", "mail_imap_module", "mail_pop3_module", "mail_smtp_module"] as const;
+const absent = ["mail_imap_module", "mail_pop3_module", "mail_smtp_module"] as const;
 
 /** Is there TLS? Then its library, for "built with …". */
 const tls: string | undefined = "OpenSSL 1.1.1 (compatible; BoringSSL)";

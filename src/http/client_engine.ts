@@ -92,6 +92,8 @@ export interface ClientEngine<H extends ClientHead = ClientHead> {
   reset(): void;
   /** Begins a request. Throws if it cannot be sent as it is, or out of turn. */
   sendHead(head: H, limits?: ClientLimits): void;
+  /** What is known as soon as there is a connection, without a word of the upstream's. Absent: nothing. */
+  opened?(): readonly ClientEvent[];
   /** More of the request's body, or of what goes into the tunnel. Throws if it is not as long as its head has said. */
   sendData(bytes: Uint8Array, last: boolean): void;
   /** Pieces for the transport; text is latin-1. Empties the engine's output. */

@@ -51,6 +51,7 @@ import { staticModule } from "./modules/static.ts";
 import { stubStatusModule } from "./modules/stub_status.ts";
 import { subFilterModule } from "./modules/sub_filter.ts";
 import { tryFilesModule } from "./modules/try_files.ts";
+import { tunnelModule } from "./modules/tunnel.ts";
 import { upstreamModule } from "./modules/upstream.ts";
 import { upstreamHcModule } from "./modules/upstream_hc.ts";
 import { useridModule } from "./modules/userid.ts";
@@ -89,6 +90,7 @@ export const modules: readonly Module<Directives>[] = [
   uwsgiModule,
   scgiModule,
   grpcModule,
+  tunnelModule,
   memcachedModule,
   // … and where nobody does: files.
   randomIndexModule,

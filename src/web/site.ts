@@ -24,6 +24,7 @@ import { type Client, Exchange, type Refusal } from "./exchange.ts";
 import { gzipAcceptDirectives } from "./gzip_accept.ts";
 import type { Runtime } from "./module.ts";
 import { http2Directives } from "./modules/http2.ts";
+import { mayTunnel } from "./modules/tunnel.ts";
 import { modules } from "./order.ts";
 import { normalizePath } from "./path.ts";
 import type { Server } from "./pipeline.ts";
@@ -180,6 +181,8 @@ export class SiteAddress {
   readonly gunicorn: GunicornConf | undefined;
   readonly #names = new ServerNames<Server>();
   readonly #http2Servers = new Set<Server>();
+  /** Servers that may be asked for a tunnel; undefined: none. */
+  readonly #tunnelServers: ReadonlySet<Server> | undefined;
   readonly #mergesSlashes: boolean;
   /** There is one server, whatever the Host, and no name of its is an expression whose match would be remembered. */
   readonly #isAlone: boolean;
@@ -193,7 +196,10 @@ export class SiteAddress {
     const { request_parsing: parsing } = conf;
     this.gunicorn = parsing === "gunicorn" ? byDefault.conf(gunicornDirectives) : undefined;
     const policies = this.gunicorn === undefined ? undefined : gunicornPolicies(this.gunicorn);
-    this.policy = policies?.usual ?? policyOf(conf);
+    const policy = policies?.usual ?? policyOf(conf);
+    const tunnels = servers.filter(({ block }) => mayTunnel(block));
+    if (tunnels.length > 0) this.#tunnelServers = new Set(tunnels.map(({ block }) => serverOf(compiled, block)));
+    this.policy = tunnels.length > 0 ? { ...policy, refusedMethods: onlyTrace } : policy;
     this.#trustedPolicy = policies?.trusted ?? this.policy;
     this.#mergesSlashes = conf.merge_slashes;
     this.#isAlone = servers.length === 1 && namesOf(byDefault).every(({ name }) => name.kind !== "regex");
@@ -203,7 +209,7 @@ export class SiteAddress {
     for (const { block } of servers)
       if (isHttp2 || block.conf(http2Directives).http2) this.#http2Servers.add(serverOf(compiled, block));
     const speaksHttp2 = servers.some(({ block, listen }) => listen.http2 || block.conf(http2Directives).http2);
-    this.http2 = speaksHttp2 ? http2Options(byDefault, this.policy) : undefined;
+    this.http2 = speaksHttp2 ? http2Options(byDefault, policy) : undefined;
     for (const { block } of servers)
       for (const { name } of namesOf(block)) this.#names.add(name, serverOf(compiled, block));
   }
@@ -267,6 +273,8 @@ export class SiteAddress {
     if (uri === undefined && this.gunicorn === undefined) exchange.refusal = malformed;
     if (this.isSecure) exchange.refusal ??= refusalOf(exchange);
     if (request.version === 20 && !this.#http2Servers.has(exchange.server)) exchange.refusal ??= otherProtocol;
+    if (this.#tunnelServers?.has(exchange.server) === false && request.method === "CONNECT")
+      exchange.refusal ??= noTunnel;
     captured?.(exchange);
     return exchange;
   }
@@ -282,6 +290,9 @@ const otherProtocol: Refusal = {
   status: 421,
   why: "client attempted to request the server name for which the negotiated protocol is disabled",
 };
+
+const onlyTrace: ReadonlySet<string> = new Set(["TRACE"]);
+const noTunnel: Refusal = { status: 405, why: "client sent CONNECT method" };
 
 const malformed: Refusal = { status: 400, why: "client sent invalid request while reading client request line" };
 

@@ -1,22 +1,8 @@
 /** Directives that Nginx has and Alicorn does not, each with the reason: `-t` says just that instead of "unknown". */
 
-const tlsClient =
-  "certificate certificate_cache certificate_key ciphers conf_command crl name password_file protocols server_name session_reuse trusted_certificate verify verify_depth";
-
-const prefixed = (prefix: string, names: string): string =>
-  names
-    .split(" ")
-    .map((name) => `${prefix}_${name}`)
-    .join(" ");
-
 const reasons: Readonly<Record<string, string>> = {
-  "it does not speak gRPC": `${prefixed("grpc", "bind buffer_size connect_timeout hide_header ignore_headers intercept_errors next_upstream next_upstream_timeout next_upstream_tries pass pass_header read_timeout send_timeout set_header socket_keepalive socket_rcvbuf socket_sndbuf")} ${prefixed("grpc_ssl", tlsClient)}`,
   "it does not speak HTTP/3":
     "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_active_connection_id_limit quic_bpf quic_gso quic_host_key quic_retry",
-  "it is no tunnel for CONNECT": prefixed(
-    "tunnel",
-    "bind buffer_size connect_timeout next_upstream next_upstream_timeout next_upstream_tries pass read_timeout send_lowat send_timeout socket_keepalive socket_rcvbuf socket_sndbuf",
-  ),
   "TCP and UDP are not proxied": "stream",
   "mail is not proxied": "mail",
   "WebDAV is not part of it": "create_full_put_path dav_access dav_methods min_delete_depth",

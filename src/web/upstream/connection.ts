@@ -127,6 +127,8 @@ export class UpstreamConnection implements ConnectHandler, Timed, Outlet, Feeder
   // The request.
 
   #begin(): void {
+    const known = this.#engine.opened?.();
+    if (known !== undefined) return this.#take(known);
     // A piece of the body that is at hand, or comes in the same turn, leaves together with the head.
     this.#outgoing?.pump();
     this.#arm();
