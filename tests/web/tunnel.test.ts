@@ -25,7 +25,7 @@ const site = testSite(
   upstream group { server 127.0.0.1:${closedPort}; server 127.0.0.1:${port} backup; }
   server {
     listen 127.0.0.1:PORT;
-    server_name any;
+    server_name here;
     tunnel_pass;
     location /page { return 200 "page"; }
   }
@@ -77,7 +77,7 @@ test("a group: the next server where one is not there", async () => {
 test("nobody there is 502, and the connection goes on as HTTP", async () => {
   using client = await tunnelTo(`127.0.0.1:${closedPort}`);
   await client.read(/^HTTP\/1.1 502 .*<\/html>\n$/s);
-  client.send("GET /page HTTP/1.1\r\nHost: any\r\n\r\n");
+  client.send("GET /page HTTP/1.1\r\nHost: here\r\n\r\n");
   await client.read(/page$/);
 });
 
