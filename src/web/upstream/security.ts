@@ -13,7 +13,7 @@ import {
   type PairPaths,
   type ReadSource,
 } from "../tls/certificates.ts";
-import { confChanges } from "../tls/conf_command.ts";
+import { type ContextChanges, confChanges } from "../tls/conf_command.ts";
 import { RememberedFiles } from "../tls/remembered_files.ts";
 import { certificatePath } from "../tls/rows.ts";
 import { knownCiphers } from "../tls/server_security.ts";
@@ -39,6 +39,8 @@ export class UpstreamSecurity {
   readonly #contexts = new Map<string, SecureContext>();
   readonly #files: RememberedFiles;
   readonly #pathOf: (text: string) => string;
+  /** `ssl_conf_command Certificate` and `PrivateKey`: they have the last word. */
+  readonly #commanded: Pick<ContextChanges, "certificate" | "privateKey">;
   readonly #read: ReadSource;
 
   /** `prefix`: of the module's directives. Throws ConfigError. */
@@ -56,9 +58,11 @@ export class UpstreamSecurity {
         undefined,
       );
     try {
-      this.#terms = termsOf(conf, this.#read);
-      if (certificate?.constant !== undefined && key?.constant !== undefined)
-        this.#contextOf(certificate.constant, key.constant);
+      const changes = confChanges(conf.ssl_conf_command, conf.ssl_protocols);
+      this.#commanded = changes;
+      this.#terms = termsOf(conf, changes, this.#read);
+      const [shown, itsKey] = [changes.certificate ?? certificate?.constant, changes.privateKey ?? key?.constant];
+      if (shown !== undefined && itsKey !== undefined) this.#contextOf(shown, itsKey);
       else if (certificate === undefined) this.#contextOf("", "");
     } catch (error) {
       if (error instanceof ConfigError) throw error;
@@ -70,8 +74,9 @@ export class UpstreamSecurity {
   way(exchange: Exchange, host: string, protocols: readonly string[] = noProtocols): SecureWay {
     const conf = this.#conf;
     const name = withoutPort(conf.ssl_name?.value(exchange) ?? host);
-    const certificate = conf.ssl_certificate?.value(exchange) ?? "";
-    const key = certificate === "" ? "" : (conf.ssl_certificate_key?.value(exchange) ?? "");
+    const { certificate: commanded, privateKey } = this.#commanded;
+    const certificate = commanded ?? conf.ssl_certificate?.value(exchange) ?? "";
+    const key = certificate === "" ? "" : (privateKey ?? conf.ssl_certificate_key?.value(exchange) ?? "");
     const context = this.#contextOf(certificate, key);
     const rules: SecureRules = {
       context,
@@ -102,8 +107,11 @@ export class UpstreamSecurity {
   #load(paths: PairPaths) {
     const passwords = this.#conf.ssl_password_file ?? [];
     // A file that the configuration names is read once.
+    const { certificate, privateKey } = this.#commanded;
+    const { ssl_certificate, ssl_certificate_key } = this.#conf;
     const isFixed =
-      this.#conf.ssl_certificate?.constant !== undefined && this.#conf.ssl_certificate_key?.constant !== undefined;
+      (certificate ?? ssl_certificate?.constant) !== undefined &&
+      (privateKey ?? ssl_certificate_key?.constant) !== undefined;
     if (!isFixed) return this.#files.load(paths, passwords);
     this.#fixed ??= loadPair(paths, passwords, this.#read);
     return this.#fixed;
@@ -112,8 +120,7 @@ export class UpstreamSecurity {
   #fixed: ReturnType<typeof loadPair> | undefined;
 }
 
-function termsOf(conf: UpstreamTlsConf, read: ReadSource): ContextTerms {
-  const changes = confChanges(conf.ssl_conf_command, conf.ssl_protocols);
+function termsOf(conf: UpstreamTlsConf, changes: ContextChanges, read: ReadSource): ContextTerms {
   const { ssl_trusted_certificate: trusted, ssl_crl: revoked } = conf;
   return {
     versions: changes.versions ?? conf.ssl_protocols,
