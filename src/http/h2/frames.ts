@@ -26,8 +26,8 @@ export const flag = {
 export const frameHeaderLength = 9;
 /** SETTINGS_MAX_FRAME_SIZE when nobody says another (RFC 9113 6.5.2). */
 export const defaultFrameSize = 16384;
-/** … and a server's of ours: uploads in fewer frames, none of which is larger than what a body's window takes. */
-export const serverFrameSize = 256 * 1024;
+/** … and one for uploads in fewer frames, none of which is larger than what a body's window takes. */
+export const largeFrameSize = 256 * 1024;
 export const maxStreamId = 0x7fffffff;
 
 /** What a client sends first (RFC 9113 3.4). */

@@ -6,16 +6,7 @@
  */
 import { asBuffer } from "../../base/bytes.ts";
 import { broken, type ConnectionError, code, connectionError } from "./errors.ts";
-import {
-  defaultFrameSize,
-  flag,
-  frame,
-  frameHeaderLength,
-  preface,
-  read24,
-  read31,
-  serverFrameSize,
-} from "./frames.ts";
+import { defaultFrameSize, flag, frame, frameHeaderLength, preface, read24, read31 } from "./frames.ts";
 import { flood } from "./guard.ts";
 import { maxContinuations } from "./options.ts";
 
@@ -67,12 +58,12 @@ export class FrameReader {
   /** A DATA frame of which part has been passed on. */
   #split: Split | undefined = undefined;
 
-  /** `peer`: who sends; clients begin with a preface. */
-  constructor(handler: FrameHandler, peer: PeerName, maxBlock: number) {
+  /** `peer`: who sends; clients begin with a preface. `maxFrame`: SETTINGS_MAX_FRAME_SIZE, as the peer has been told. */
+  constructor(handler: FrameHandler, peer: PeerName, maxBlock: number, maxFrame = defaultFrameSize) {
     this.#handler = handler;
     this.#peer = peer;
     this.maxBlock = maxBlock;
-    this.#maxFrame = peer === "client" ? serverFrameSize : defaultFrameSize;
+    this.#maxFrame = maxFrame;
     this.#prefaceLeft = peer === "client" ? preface.length : 0;
   }
 
