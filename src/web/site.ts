@@ -3,7 +3,6 @@ import { formatAddress } from "../base/address.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { ConfigError } from "../config/statement.ts";
 import { headerLimits, nginxPolicy, type Policy, strictPolicy } from "../http/h1/policy.ts";
-import { largeFrameSize } from "../http/h2/frames.ts";
 import { defaultH2Options, type H2Options } from "../http/h2/options.ts";
 import type { RequestHead } from "../http/message.ts";
 import type { ClientHello } from "../net/client_hello.ts";
@@ -315,7 +314,6 @@ function http2Options(block: Block, policy: Policy): H2Options {
     maxStreams: http2_max_concurrent_streams,
     prereadSize: Math.min(http2_body_preread_size, 0x7fffffff),
     // Nginx's clients may send up to 16 MB in a frame.
-    maxFrameSize: policy.looseHead ? largeFrameSize : defaultH2Options.maxFrameSize,
     // Nginx says the last stream at once.
     announcesEnd: !policy.looseHead,
   };

@@ -1,7 +1,8 @@
 /**
  * A connection of a listener that speaks HTTP/2 as well: whoever begins with its preface means it (RFC 9113 3.3, "prior knowledge"),
- * whoever begins otherwise speaks HTTP/1.
+ * whoever begins otherwise speaks HTTP/1. What is neither is an invalid preface (RFC 9113 3.4).
  */
+import { asBuffer } from "../base/bytes.ts";
 import type { Timed } from "../base/timers.ts";
 import { preface } from "../http/h2/frames.ts";
 import type { Transport, TransportHandler } from "../net/transport.ts";
@@ -42,7 +43,7 @@ export class ProtocolChoice implements TransportHandler, Timed, Served {
     if (this.#next !== undefined) return this.#next.onBytes(bytes);
     const all = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
     const count = Math.min(all.length, preface.length);
-    if (preface.compare(all, 0, count, 0, count) !== 0) this.#become("http/1", all);
+    if (preface.compare(all, 0, count, 0, count) !== 0) this.#become(mayBeHttp1(all) ? "http/1" : "http/2", all);
     else if (count === preface.length) this.#become("http/2", all);
     else this.#bytes = all;
   }
@@ -76,6 +77,12 @@ export class ProtocolChoice implements TransportHandler, Timed, Served {
   onTimeout(): void {
     this.#transport.end();
   }
+}
+
+/** Is the first line, as far as it has come, one of HTTP/1 or HTTP/0.9 (RFC 9112 3), or an empty one ahead of it? */
+function mayBeHttp1(bytes: Uint8Array): boolean {
+  const end = bytes.indexOf(0x0a);
+  return end < 0 || /^\s*$|^GET [^ ]+\s*$| HTTP\/[0-9.]+\s*$/i.test(asBuffer(bytes).latin1Slice(0, end));
 }
 
 const nothing = new Uint8Array(0);

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { type ClientHttp2Session, connect, constants } from "node:http2";
 import { testSite } from "../support/site.ts";
+import { ask as say } from "../support/socket.ts";
 
 const large = "0123456789abcdef".repeat(64 * 1024);
 
@@ -137,4 +138,14 @@ test("streams opened and reset without end are a flood (CVE-2023-44487)", async 
   });
   expect(await goaway(...frames)).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   expect((await ask(session(), { ":path": "/" })).status).toBe(200);
+});
+
+test("what is neither HTTP/2 nor HTTP/1 is an invalid preface (3.4): the connection ends", async () => {
+  const answer = await say(site.server.port, Buffer.from("INVALID CONNECTION PREFACE\r\n\r\n"));
+  // SETTINGS and GOAWAY with PROTOCOL_ERROR, or nothing: no line of HTTP/1 in any case.
+  expect(answer).not.toContain("HTTP/1.1");
+  expect(await say(site.server.port, Buffer.from("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))).toContain(
+    "HTTP/1.1 GET /a",
+  );
+  expect(await say(site.server.port, Buffer.from("NONSENSE / HTTP/9.9\r\nHost: x\r\n\r\n"))).toContain("HTTP/1.1 505 ");
 });

@@ -24,10 +24,8 @@ export const flag = {
 } as const;
 
 export const frameHeaderLength = 9;
-/** SETTINGS_MAX_FRAME_SIZE when nobody says another (RFC 9113 6.5.2). */
+/** SETTINGS_MAX_FRAME_SIZE when nobody says another (RFC 9113 6.5.2), as we never do. */
 export const defaultFrameSize = 16384;
-/** … and one for uploads in fewer frames, none of which is larger than what a body's window takes. */
-export const largeFrameSize = 256 * 1024;
 export const maxStreamId = 0x7fffffff;
 
 /** What a client sends first (RFC 9113 3.4). */

@@ -1,6 +1,5 @@
 /** What may be said about a server's side of HTTP/2. */
 import { type Policy, strictPolicy } from "../h1/policy.ts";
-import { defaultFrameSize } from "./frames.ts";
 
 export interface H2Options {
   /** What fields may look like, and how many there may be: as for HTTP/1. */
@@ -14,8 +13,6 @@ export interface H2Options {
   readonly maxStreams: number;
   /** http2_chunk_size: most bytes of a DATA frame. */
   readonly chunkSize: number;
-  /** SETTINGS_MAX_FRAME_SIZE: what a client may send in one frame. */
-  readonly maxFrameSize: number;
   /** http2_body_preread_size: what a client may send of a body that nobody reads yet. */
   readonly prereadSize: number;
   /** … and of one that is read: enough for fast lines, few enough to be held for a slow reader. */
@@ -34,7 +31,6 @@ export const defaultH2Options: H2Options = {
   server: "alicorn",
   maxStreams: 128,
   chunkSize: 8192,
-  maxFrameSize: defaultFrameSize,
   prereadSize: 65536,
   bodyWindow: 256 * 1024,
   announcesEnd: true,

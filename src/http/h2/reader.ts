@@ -49,7 +49,6 @@ export class FrameReader {
   readonly #peer: PeerName;
   /** Most bytes of a header block before it is decoded. */
   maxBlock: number;
-  readonly #maxFrame: number;
   #prefaceLeft: number;
   /** The beginning of a frame. */
   #kept: Buffer | undefined = undefined;
@@ -58,12 +57,11 @@ export class FrameReader {
   /** A DATA frame of which part has been passed on. */
   #split: Split | undefined = undefined;
 
-  /** `peer`: who sends; clients begin with a preface. `maxFrame`: SETTINGS_MAX_FRAME_SIZE, as the peer has been told. */
-  constructor(handler: FrameHandler, peer: PeerName, maxBlock: number, maxFrame = defaultFrameSize) {
+  /** `peer`: who sends; clients begin with a preface. */
+  constructor(handler: FrameHandler, peer: PeerName, maxBlock: number) {
     this.#handler = handler;
     this.#peer = peer;
     this.maxBlock = maxBlock;
-    this.#maxFrame = maxFrame;
     this.#prefaceLeft = peer === "client" ? preface.length : 0;
   }
 
@@ -154,7 +152,7 @@ export class FrameReader {
   /** What a frame's header says by itself. */
   #mayCome(bytes: Buffer, at: number): boolean {
     const size = read24(bytes, at);
-    if (size > this.#maxFrame) return this.#fail(tooLarge(size, this.#peer));
+    if (size > defaultFrameSize) return this.#fail(tooLarge(size, this.#peer));
     if (bytes[at + 3] !== frame.pushPromise) return true;
     return this.#fail(broken("RFC 9113 8.4", `${this.#peer} sent PUSH_PROMISE frame`));
   }

@@ -42,8 +42,8 @@ export class Receiver implements FrameHandler {
     this.#heads = new Heads(parts.options);
     this.#priorities = new Priorities(parts.streams, parts.guard);
     // Huffman coding makes at most five eighths of a text.
-    const { fieldsLimit, maxFrameSize } = parts.options;
-    this.reader = new FrameReader(this, "client", fieldsLimit + 16 * 1024, maxFrameSize);
+    const { fieldsLimit } = parts.options;
+    this.reader = new FrameReader(this, "client", fieldsLimit + 16 * 1024);
   }
 
   /** What the connection's window is opened by at its beginning. */

@@ -9,7 +9,7 @@ import { contentLength } from "../h1/write.ts";
 import type { Headers } from "../headers.ts";
 import type { ResponseHead } from "../message.ts";
 import { type ConnectionError, code, type ErrorCode } from "./errors.ts";
-import { defaultFrameSize, frame, maxStreamId } from "./frames.ts";
+import { frame, maxStreamId } from "./frames.ts";
 import { Guard } from "./guard.ts";
 import { defaultH2Options, type H2Options } from "./options.ts";
 import { Receiver } from "./receiver.ts";
@@ -45,13 +45,12 @@ export class H2Server implements ServerEngine {
 
   /** RFC 9113 3.4: our half of the preface. */
   #greet(): void {
-    const { maxStreams, prereadSize, extendedConnect, maxFrameSize } = this.#options;
+    const { maxStreams, prereadSize, extendedConnect } = this.#options;
     const entries: [name: number, value: number][] = [
       [setting.maxConcurrentStreams, maxStreams],
       [setting.initialWindowSize, prereadSize],
       [setting.noRfc7540Priorities, 1],
     ];
-    if (maxFrameSize !== defaultFrameSize) entries.push([setting.maxFrameSize, maxFrameSize]);
     if (extendedConnect) entries.push([setting.enableConnectProtocol, 1]);
     this.#sender.control(frame.settings, 0, 0, settingsPayload(entries));
     this.#sender.windowUpdate(0, Receiver.windowAtStart);
