@@ -21,6 +21,8 @@ export interface GenerationOptions {
   readonly connections: number;
   readonly secret: string;
   readonly report: Report;
+  /** Nobody else serves: clients are better off with a connection that waits for the applications than with none. */
+  readonly isFirst: boolean;
 }
 
 export class Generation {
@@ -43,8 +45,15 @@ export class Generation {
     });
     this.apps = plan.apps.map((app) => new AppSide({ plan: app, webWorkers, secret, errorLog, logLevel, report }));
     this.#webWorkers = Array.from({ length: webWorkers }, (_, i) => this.#startWebWorker(i));
-    this.serving = Promise.all([...this.apps, ...this.#webWorkers].map(({ serving }) => serving));
+    this.serving = this.#begin(options.isFirst);
     this.serving.catch(() => {});
+  }
+
+  /** Where others serve, no client comes here before all of it can: if something cannot, nobody has noticed. */
+  async #begin(isFirst: boolean): Promise<unknown> {
+    const applications = Promise.all(this.apps.map(({ serving }) => serving));
+    if (!isFirst) await Promise.all([applications, ...this.#webWorkers.map(({ ready }) => ready)]);
+    return Promise.all([applications, ...this.#webWorkers.map((worker) => worker.accept())]);
   }
 
   get plan(): Plan {

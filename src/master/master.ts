@@ -141,7 +141,9 @@ export class Master implements Controlled {
   }
 
   #begin(plan: Plan, listening: readonly Listening[], zones = this.#memories.prepare(plan.zones)): Generation {
+    const isFirst = this.#state === "starting" && this.#options.upgrade?.inherited === undefined;
     return new Generation({
+      isFirst,
       plan,
       listening,
       memories: this.#memories,

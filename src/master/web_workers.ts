@@ -42,12 +42,19 @@ export function joinCalls(all: readonly Calls[]): Calls {
 export class WebWorker {
   readonly #options: WebWorkerOptions;
   #process!: Subprocess;
+  #resolveReady: () => void = () => {};
   #resolveServing: () => void = () => {};
+  #rejectReady: (why: Error) => void = () => {};
   #rejectServing: (why: Error) => void = () => {};
   #stopping = false;
   #asked = 0;
   readonly #questions = new Map<number, (calls: Calls) => void>();
-  /** It accepts connections. Rejected if it cannot. */
+  #isReady = false;
+  /** It is to accept, and so is who takes its place. */
+  #accepts = false;
+  /** It can accept connections. Rejected if it never will. */
+  readonly ready: Promise<void>;
+  /** It accepts them. Rejected likewise. */
   readonly serving: Promise<void>;
   #left: () => void = () => {};
   /** The last process in this place has ended after `drain` or `kill`, or says that it cannot work. */
@@ -55,11 +62,16 @@ export class WebWorker {
 
   constructor(options: WebWorkerOptions) {
     this.#options = options;
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
     this.serving = new Promise((resolve, reject) => {
       this.#resolveServing = resolve;
       this.#rejectServing = reject;
     });
     // Whoever starts one decides what its failure means; unheard, it must not end the master.
+    this.ready.catch(() => {});
     this.serving.catch(() => {});
     this.left = new Promise((resolve) => {
       this.#left = resolve;
@@ -74,6 +86,7 @@ export class WebWorker {
   #start(): void {
     const { fds, plan, report } = this.#options;
     const startedAt = performance.now();
+    this.#isReady = false;
     this.#process = Bun.spawn([process.execPath, main, "--web-worker"], {
       stdio: ["ignore", "inherit", "inherit", ...fds],
       env: { ...memorySettings, ...process.env },
@@ -87,6 +100,12 @@ export class WebWorker {
 
   #take(report: WorkerReport): void {
     if (report.type === "serving") return this.#resolveServing();
+    if (report.type === "ready") {
+      this.#isReady = true;
+      this.#resolveReady();
+      if (this.#accepts) this.#send({ type: "accept" });
+      return;
+    }
     this.#questions.get(report.question)?.(report.calls);
     this.#questions.delete(report.question);
   }
@@ -108,7 +127,9 @@ export class WebWorker {
     if (!this.#stopping && ending.code === fatalCode) {
       report.wrong("alert", `worker process ${this.pid} exited with fatal code ${fatalCode} and cannot be respawned`);
       this.#stopping = true;
-      this.#rejectServing(new Error("a web worker cannot work; its log says why"));
+      const why = new Error("a web worker cannot work; its log says why");
+      this.#rejectReady(why);
+      this.#rejectServing(why);
     }
     if (this.#stopping) {
       this.#left();
@@ -116,6 +137,13 @@ export class WebWorker {
     }
     const pause = performance.now() - startedAt < tooSoonMs ? tooSoonMs : 0;
     setTimeout(() => (this.#stopping ? this.#left() : this.#start()), pause);
+  }
+
+  /** Accepts connections, now or as soon as it can. */
+  accept(): Promise<void> {
+    this.#accepts = true;
+    if (this.#isReady) this.#send({ type: "accept" });
+    return this.serving;
   }
 
   /** Accepts nothing more, finishes what is under way within so many ms (0: however long it takes), and leaves. */

@@ -63,16 +63,20 @@ export interface Leftovers {
   readonly masterPid: number;
 }
 
-/** What the master says later: stop accepting and finish what is under way, within so many ms (0: no bound); open the logs anew. */
+/** What the master says later: accept connections; stop accepting and finish what is under way, within so many ms (0: no bound); open the logs anew. */
 export type WorkerOrder =
   /** Say what the applications' workers are busy with. */
   | { readonly type: "calls"; readonly question: number }
   | WorkerPlan
+  | { readonly type: "accept" }
   | { readonly type: "drain"; readonly withinMs: number }
   | { readonly type: "reopen" };
 
 /** What a web worker says to the master. */
 export type WorkerReport =
+  /** It has understood its configuration, and can accept. */
+  | { readonly type: "ready" }
+  /** It accepts. */
   | { readonly type: "serving" }
   /** By application's name. */
   | {

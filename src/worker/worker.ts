@@ -51,6 +51,7 @@ export function runWebWorker(): void {
   let worker: WebWorker | undefined;
   process.on("message", (order: WorkerOrder) => {
     if (order.type === "start") worker = new WebWorker(order);
+    else if (order.type === "accept") worker?.accept();
     else if (order.type === "drain") worker?.drain(order.withinMs);
     else if (order.type === "calls") say({ type: "calls", question: order.question, calls: worker?.calls() ?? {} });
     else worker?.reopenLogs();
@@ -74,7 +75,8 @@ class WebWorker {
   readonly #service: Service;
   readonly #log: ErrorLog;
   readonly #files = new LogFiles();
-  readonly #listeners: readonly Listener[];
+  readonly #accept: () => readonly Listener[];
+  #listeners: readonly Listener[] = [];
   readonly #leftovers: Leftovers;
 
   constructor(plan: WorkerPlan) {
@@ -119,7 +121,13 @@ class WebWorker {
     };
     const site = new Site(built, runtime);
     if (plan.user !== undefined) this.#become(plan.user);
-    this.#listeners = plan.listeners.map((listener, i) => this.#listen(fd + i, listener, site));
+    this.#accept = () => plan.listeners.map((listener, i) => this.#listen(fd + i, listener, site));
+    say({ type: "ready" });
+  }
+
+  /** Not before the master says so: should others of its generation fail, no client has come here. */
+  accept(): void {
+    this.#listeners = this.#accept();
     say({ type: "serving" });
   }
 
@@ -172,13 +180,13 @@ class WebWorker {
 
   #begin(transport: PlainTransport, address: SiteAddress, client: ConnectionClient): ServedHandler {
     const here = address.at(client);
-    if (!here.isSecure) return this.#accept(transport, address, client);
+    if (!here.isSecure) return this.#connect(transport, address, client);
     return new SecurePreface(transport, this.#service, { address: here, client }, (over) =>
-      this.#accept(over, here, client),
+      this.#connect(over, here, client),
     );
   }
 
-  #accept(transport: Transport, address: SiteAddress, client: ConnectionClient): ServedHandler {
+  #connect(transport: Transport, address: SiteAddress, client: ConnectionClient): ServedHandler {
     const { connections, maxConnections } = this.#service;
     const connection = this.#connection(transport, address, client);
     if (connections.size >= maxConnections) this.#makeRoom();
