@@ -42,8 +42,6 @@ export class Headers {
   wire: string | undefined = undefined;
   /** Of a shared list: what somebody, `by`, has last made of it. */
   made: { readonly by: object; readonly what: string } | undefined = undefined;
-  /** Some values have control characters, which a lenient reading lets through: who writes them again takes care. */
-  hasControls = false;
 
   /** A list from `name, value` pairs. */
   static of(...pairs: readonly (readonly [name: string, value: string])[]): Headers {

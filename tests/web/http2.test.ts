@@ -1,6 +1,7 @@
 /** HTTP/2 with prior knowledge (RFC 9113 3.3): real clients, many streams, and frames that break rules. */
 import { afterEach, expect, test } from "bun:test";
 import { type ClientHttp2Session, connect, constants } from "node:http2";
+import { type Fields, opening, pseudo, request } from "../support/h2.ts";
 import { testSite } from "../support/site.ts";
 import { ask as say } from "../support/socket.ts";
 
@@ -15,6 +16,9 @@ const site = testSite(
     location /echo { client_body_buffer_size 8m; proxy_pass http://127.0.0.1:PORT/show; proxy_set_header X-Field $http_x_field; }
     location /show { return 200 "$content_length"; }
     location /none { return 404; }
+    location /passed { proxy_pass http://127.0.0.1:PORT/seen; }
+    location /passed2 { proxy_http_version 2; proxy_pass http://127.0.0.1:PORT/seen; }
+    location /seen { return 200 "[$http_x_field]"; }
   }`,
   { "files/large.txt": large },
 );
@@ -148,4 +152,12 @@ test("what is neither HTTP/2 nor HTTP/1 is an invalid preface (3.4): the connect
     "HTTP/1.1 GET /a",
   );
   expect(await say(site.server.port, Buffer.from("NONSENSE / HTTP/9.9\r\nHost: x\r\n\r\n"))).toContain("HTTP/1.1 505 ");
+});
+
+test("control characters, which this reading lets through, go to no upstream (RFC 9110 5.5)", async () => {
+  for (const path of ["/passed", "/passed2"]) {
+    const fields: Fields = [...pseudo(path), ["x-field", "a\x01b"]];
+    const answer = await say(site.server.port, Buffer.concat([opening, request(1, fields)]), /\[.*\]|<h1>/s);
+    expect(answer).toContain("[a b]");
+  }
 });

@@ -48,3 +48,7 @@ export function isValueText(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (((classes[text.charCodeAt(i)] ?? 0) & isValue) === 0) return false;
   return true;
 }
+
+/** A value without the control characters that a lenient reading lets through, and a configuration's variables may bring (RFC 9110 5.5). */
+export const withoutControls = (value: string): string =>
+  isValueText(value) ? value : value.replace(/[\x00-\x08\x0a-\x1f\x7f]+/g, " ").trim();

@@ -162,7 +162,6 @@ export class FieldsReader {
   /** The same line, as Nginx reads it: what #readLine has found wrong with it is not the last word. */
   #readLoosely(bytes: Buffer, at: number, to: number): number {
     this.error = undefined;
-    this.headers.hasControls = true;
     const { policy } = this;
     const limit = at + Math.min(policy.fieldLimit, policy.fieldsLimit - this.length);
     const line = scanField(bytes, at, Math.min(to, limit));

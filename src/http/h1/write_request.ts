@@ -1,9 +1,9 @@
 /** Request heads as text (RFC 9112 3 and 5). What this file lets out has no line end that it did not write itself. */
 import type { FieldName, Headers } from "../headers.ts";
-import { isTokenText, isValueText } from "./classes.ts";
+import { isTokenText, isValueText, withoutControls } from "./classes.ts";
 import { isUsualMethod } from "./methods.ts";
 
-/** Fields of a request that another one passes on: all but those with hidden names, which are lower-case. */
+/** Fields of a request that another one passes on, without control characters: all but those with hidden names, which are lower-case. */
 export interface PassedFields {
   readonly headers: Headers;
   readonly hidden: ReadonlySet<string>;
@@ -52,7 +52,7 @@ export function writeRequestHead({ method, target, version, headers, passed, bod
     throw new Error(`invalid target of a request: ${JSON.stringify(target.slice(0, 80))}`);
   }
   let text = `${method} ${target}${version === 11 ? " HTTP/1.1" : " HTTP/1.0"}`;
-  text += writeFields(headers, noNames);
+  text += writeFields(headers);
   if (passed !== undefined) text += writePassed(passed);
   if (bodyLength === undefined) return `${text}\r\n\r\n`;
   if (bodyLength >= 0) return `${text}\r\nContent-Length: ${bodyLength}\r\n\r\n`;
@@ -61,21 +61,28 @@ export function writeRequestHead({ method, target, version, headers, passed, bod
   return `${text}\r\nTransfer-Encoding: chunked\r\n\r\n`;
 }
 
-const noNames: ReadonlySet<string> = new Set();
-
 /** The same text for all requests with the same list of fields, as long as nobody else wants another. */
 function writePassed({ headers, hidden }: PassedFields): string {
-  if (!headers.shared) return writeFields(headers, hidden);
-  if (headers.made?.by !== hidden) headers.made = { by: hidden, what: writeFields(headers, hidden) };
+  if (!headers.shared) return passedText(headers, hidden);
+  if (headers.made?.by !== hidden) headers.made = { by: hidden, what: passedText(headers, hidden) };
   return headers.made.what;
 }
 
-function writeFields({ names, values }: Headers, hidden: ReadonlySet<string>): string {
+function passedText({ names, values }: Headers, hidden: ReadonlySet<string>): string {
+  let text = "";
+  for (let i = 0; i < names.length; i++) {
+    const prefix = prefixOf(names[i]!);
+    if (prefix !== "" && !hidden.has(names[i]!.lower)) text = text + prefix + withoutControls(values[i]!);
+  }
+  return text;
+}
+
+function writeFields({ names, values }: Headers): string {
   let text = "";
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
     const prefix = prefixOf(name);
-    if (prefix === "" || hidden.has(name.lower)) continue;
+    if (prefix === "") continue;
     const value = values[i]!;
     if (!isValueText(value)) {
       throw new Error(`invalid character in "${name.raw}" of a request: ${JSON.stringify(value.slice(0, 80))}`);

@@ -1,6 +1,6 @@
 /** Request heads into header blocks (RFC 9113 8.3.1). */
 import type { ClientHead } from "../client_engine.ts";
-import { isBlank, isTokenText, isValueText } from "../h1/classes.ts";
+import { isBlank, isTokenText, isValueText, withoutControls } from "../h1/classes.ts";
 import type { PassedFields } from "../h1/write_request.ts";
 import type { Headers } from "../headers.ts";
 import { fieldOverhead, type HpackEncoder, outName } from "./hpack_encoder.ts";
@@ -43,18 +43,25 @@ export function encodeRequest(encoder: HpackEncoder, head: H2RequestHead): void 
   encoder.pseudo("path", path);
   if (authority !== "") encoder.pseudo("authority", authority);
   if (bodyLength !== undefined && bodyLength >= 0) encoder.field(contentLength, String(bodyLength));
-  encodeFields(encoder, headers, noNames);
-  if (passed !== undefined) encodeFields(encoder, passed.headers, passed.hidden);
+  encodeFields(encoder, headers, noNames, asItIs);
+  if (passed !== undefined) encodeFields(encoder, passed.headers, passed.hidden, withoutControls);
 }
 
 const contentLength = outName({ raw: "content-length", lower: "content-length", key: "", listed: "" });
 const noNames: ReadonlySet<string> = new Set();
 
-function encodeFields(encoder: HpackEncoder, { names, values }: Headers, hidden: ReadonlySet<string>): void {
+const asItIs = (value: string): string => value;
+
+function encodeFields(
+  encoder: HpackEncoder,
+  { names, values }: Headers,
+  hidden: ReadonlySet<string>,
+  cleaned: (value: string) => string,
+): void {
   for (let i = 0; i < names.length; i++) {
     const { lower } = names[i]!;
     if (lower === "content-length" || hidden.has(lower)) continue;
-    const value = trimmed(values[i]!);
+    const value = trimmed(cleaned(values[i]!));
     // RFC 9113 8.2.2
     if (lower === "te" && value.toLowerCase() !== "trailers") continue;
     encoder.field(outName(names[i]!), value);

@@ -1,5 +1,6 @@
 /** Requests and responses between us and an HTTP upstream: what is passed on, what is changed, what stays behind. */
 
+import { withoutControls } from "../../http/h1/classes.ts";
 import type { ClientRequestHead } from "../../http/h1/client.ts";
 import type { PassedFields } from "../../http/h1/write_request.ts";
 import type { H2RequestHead } from "../../http/h2/client.ts";
@@ -46,7 +47,7 @@ export function proxiedHead(
   if (!plan.setsHost) headers.add("Host", to.host);
   for (const { name, value } of plan.fields) {
     const made = value.value(exchange);
-    if (made !== "") headers.add(name, safe(made));
+    if (made !== "") headers.add(name, withoutControls(made));
     else if (plan.version === 11 && name.toLowerCase() === "host") headers.add("Host", to.host);
   }
   if (plan.version === 10 && !headers.has("connection")) headers.add("Connection", "close");
@@ -64,7 +65,7 @@ export function proxiedH2Head(
   const headers = new Headers();
   for (const { name, value } of plan.fields) {
     const made = value.value(exchange);
-    if (made !== "") headers.add(name, safe(made));
+    if (made !== "") headers.add(name, withoutControls(made));
   }
   const { method, scheme, path } = to;
   // A Host that the configuration names is sent as it says, as Nginx does it; servers take either (RFC 9113 8.3.1).
@@ -84,24 +85,12 @@ export const acceptsTrailers: RequestPlan["fields"][number] = {
 
 /** The client's own fields, but for those that are for us alone. */
 function passedFields(exchange: Exchange, { hidden }: RequestPlan): PassedFields {
-  const { headers } = exchange.request;
   const drop = connectionOptions(exchange);
   return {
-    headers: headers.hasControls ? cleaned(headers) : headers,
+    headers: exchange.request.headers,
     hidden: drop === undefined ? hidden : new Set([...hidden, ...drop]),
   };
 }
-
-function cleaned(headers: Headers): Headers {
-  const copy = headers.copy();
-  for (let i = 0; i < copy.values.length; i++) copy.values[i] = safe(copy.values[i]!);
-  return copy;
-}
-
-// Control characters, which a lenient head may have and a configuration's variables may bring, must not come through (RFC 9110 5.5).
-const unsafe = /[\x00-\x08\x0a-\x1f\x7f]/;
-const safe = (value: string): string =>
-  unsafe.test(value) ? value.replace(/[\x00-\x08\x0a-\x1f\x7f]+/g, " ").trim() : value;
 
 /** Fields that the client's Connection names are for us alone (RFC 9110 7.6.1). */
 function connectionOptions({ request: { headers } }: Exchange): ReadonlySet<string> | undefined {
