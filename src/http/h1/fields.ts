@@ -13,6 +13,7 @@ import { inHeaders, invalidChunkedBody, invalidLine, longLine, scanField } from 
 import { hashStep, type KnownName, nameAt } from "./names.ts";
 import type { Policy } from "./policy.ts";
 import { isLooseAuthority } from "./target.ts";
+import { noteValue, takeValues } from "./value_spans.ts";
 
 /** "more": the bytes end before the section does. */
 export type Progress = "more" | "done" | "refused";
@@ -24,9 +25,6 @@ const colon = 0x3a;
 // What #readLine returns instead of a position.
 const more = -1;
 const refused = -2;
-
-/** Where values begin and end, until their text is made: one string for all of them, cut without copying. */
-const spans = new Int32Array(256);
 
 /** Found while a loose head is read, and for its end. */
 export interface LooseNotes {
@@ -58,9 +56,9 @@ export class FieldsReader {
   #lines = 0;
   /** Bytes of the lines so far, that of the empty one included. */
   length = 0;
-  /** Values found since the text was last made. */
-  #pending = 0;
   #folded = false;
+  /** No further value can be noted before those found are taken. */
+  #isFull = false;
 
   constructor(policy: Policy, inTrailers: boolean) {
     this.policy = policy;
@@ -76,37 +74,33 @@ export class FieldsReader {
   /** Reads lines from `bytes[from, to)`; go on with the bytes from `position`. */
   read(bytes: Buffer, from: number, to: number): Progress {
     let at = from;
-    let textFrom = from;
     for (;;) {
       if (at === to) break;
       const first = bytes[at]!;
       if (first === cr) {
         if (at + 1 === to) break;
         this.position = at + 2;
-        this.#takeValues(bytes, textFrom, at);
+        this.#takeValues(bytes);
         if (bytes[at + 1] === lf) return this.#end(2);
         if (this.policy.looseHead) return this.#refuseLoose(invalidLine(bytes, at, at));
         return this.#refuse("RFC 9112 2.2", "bare CR at the beginning of a line");
       }
       if (first === lf && this.policy.looseHead && !this.#inTrailers) {
         this.position = at + 1;
-        this.#takeValues(bytes, textFrom, at);
+        this.#takeValues(bytes);
         return this.#end(1);
       }
-      if (this.#pending * 2 === spans.length) {
-        this.#takeValues(bytes, textFrom, at);
-        textFrom = at;
-      }
+      if (this.#isFull) this.#takeValues(bytes);
       let next = this.#readLine(bytes, at, to, first);
       if (next === refused && this.policy.looseHead) next = this.#readLoosely(bytes, at, to);
       if (next === more) break;
       if (next === refused) {
-        this.#takeValues(bytes, textFrom, at);
+        this.#takeValues(bytes);
         return "refused";
       }
       at = next;
     }
-    this.#takeValues(bytes, textFrom, at);
+    this.#takeValues(bytes);
     this.position = at;
     return "more";
   }
@@ -212,9 +206,7 @@ export class FieldsReader {
       return false;
     }
     this.headers.names.push(known.name);
-    spans[2 * this.#pending] = start;
-    spans[2 * this.#pending + 1] = end;
-    this.#pending++;
+    this.#isFull = !noteValue(start, end);
     return true;
   }
 
@@ -279,14 +271,11 @@ export class FieldsReader {
     return false;
   }
 
-  /** Makes the values found since last time out of the text `bytes[from, to)`. */
-  #takeValues(bytes: Buffer, from: number, to: number): void {
-    const count = this.#pending;
-    if (count === 0) return;
+  /** Makes the values found since last time. */
+  #takeValues(bytes: Buffer): void {
     const { values } = this.headers;
-    const text = bytes.latin1Slice(from, to);
-    for (let i = 0; i < count; i++) values.push(text.slice(spans[2 * i]! - from, spans[2 * i + 1]! - from));
-    this.#pending = 0;
+    const count = takeValues(bytes, values);
+    this.#isFull = false;
     if (!this.#folded) return;
     this.#folded = false;
     // RFC 9112 5.2: obs-fold becomes a space before anybody interprets the value.

@@ -10,6 +10,7 @@ import { classes, isBlank, isToken, isTokenText, isValueText } from "./classes.t
 import { type Progress, valueEnd } from "./fields.ts";
 import { hashStep, type KnownName, nameAt } from "./names.ts";
 import { readStatusLine } from "./status_line.ts";
+import { noteValue, takeValues } from "./value_spans.ts";
 
 const cr = 0x0d;
 const lf = 0x0a;
@@ -19,9 +20,6 @@ const space = 0x20;
 // What #readLine returns instead of a position.
 const more = -1;
 const refused = -2;
-
-/** Where values begin and end, until their text is made: one string for all of them, cut without copying. */
-const spans = new Int32Array(256);
 
 // A line of the log has room for about this much of an upstream's text.
 const shown = 1748;
@@ -52,8 +50,6 @@ export class ResponseHeadReader {
   #used = 0;
   #hasLine = false;
   #ends = false;
-  /** Values found since the text was last made. */
-  #pending = 0;
 
   /** `limit`: most bytes of the whole head. */
   constructor(limit: number, without: WithoutLine) {
@@ -75,19 +71,19 @@ export class ResponseHeadReader {
       const next = this.#hasLine ? this.#readLine(bytes, at, bound) : this.#readStatus(bytes, at, bound);
       if (next === more) break;
       if (next === refused) {
-        this.#takeValues(bytes);
+        takeValues(bytes, this.headers.values);
         this.position = at;
         return "refused";
       }
       this.#used += next - at;
       at = next;
       if (this.#ends) {
-        this.#takeValues(bytes);
+        takeValues(bytes, this.headers.values);
         this.position = at;
         return "done";
       }
     }
-    this.#takeValues(bytes);
+    takeValues(bytes, this.headers.values);
     this.position = at;
     if (this.#used + (bound - at) < this.#limit) return "more";
     this.#refuse("RFC 9110 5.4", "upstream sent too big header");
@@ -138,10 +134,7 @@ export class ResponseHeadReader {
     if (ended === 0) return this.#readOdd(bytes, at, nameEnd, to);
     while (i > start && isBlank(bytes[i - 1]!)) i--;
     this.#take(nameAt(bytes, at, nameEnd, hash));
-    if (this.#pending * 2 === spans.length) this.#takeValues(bytes);
-    spans[2 * this.#pending] = start;
-    spans[2 * this.#pending + 1] = i;
-    this.#pending++;
+    if (!noteValue(start, i)) takeValues(bytes, this.headers.values);
     return ended;
   }
 
@@ -176,7 +169,7 @@ export class ResponseHeadReader {
     if (bytes[i] !== lf) return this.#refuseLine(bytes, at, lineEnd);
     let valueAt = lineEnd;
     while (valueAt > start && isBlank(bytes[valueAt - 1]!)) valueAt--;
-    this.#takeValues(bytes);
+    takeValues(bytes, this.headers.values);
     this.#takeOdd(bytes.latin1Slice(at, end), bytes.latin1Slice(start, valueAt));
     return i + 1;
   }
@@ -198,17 +191,6 @@ export class ResponseHeadReader {
     if (role === "framing") this.hasFraming = true;
     else if (role === "connection") this.hasConnection = true;
     this.headers.names.push(name);
-  }
-
-  /** Makes the values found since last time. */
-  #takeValues(bytes: Buffer): void {
-    const count = this.#pending;
-    if (count === 0) return;
-    const { values } = this.headers;
-    const from = spans[0]!;
-    const text = bytes.latin1Slice(from, spans[2 * count - 1]!);
-    for (let i = 0; i < count; i++) values.push(text.slice(spans[2 * i]! - from, spans[2 * i + 1]! - from));
-    this.#pending = 0;
   }
 
   /** The line as far as it was understood, and the byte that was not. */
