@@ -29,7 +29,7 @@ export class OptionalPreface implements PrefaceReader {
     const { mode, allows } = this.#rules;
     const names = mode === "auto" ? (["v1", "v2"] as const) : ([mode] as const);
     const begun = names.find((name) => agree(bytes, beginnings[name]));
-    if (begun === undefined) return { kind: "understood", next: this.#accept(undefined), rest: bytes };
+    if (begun === undefined) return { kind: "understood", next: this.ended(), rest: bytes };
     if (bytes.length < beginnings[begun].length) return more;
     if (!allows(peerAddress)) return refused("403 Forbidden", "a PROXY header from a peer that may not send one");
     const found = readProxyHeader(bytes);
@@ -37,13 +37,14 @@ export class OptionalPreface implements PrefaceReader {
     if (found.kind === "invalid") return refused("400 Bad Request", found.message);
     if (found.source !== undefined && !isAddress(found.source.address))
       return refused("400 Bad Request", "invalid address");
-    const next = this.#accept({ source: found.source, destination: found.destination, tlvs: found.tlvs });
+    const { source, destination, tlvs } = found;
+    const next = () => this.#accept({ source, destination, tlvs });
     return { kind: "understood", next, rest: bytes.subarray(found.length) };
   }
 
   /** What has begun like a header, and did not end, is none. */
-  ended(): ServedHandler {
-    return this.#accept(undefined);
+  ended(): () => ServedHandler {
+    return () => this.#accept(undefined);
   }
 }
 

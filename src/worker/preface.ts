@@ -1,19 +1,16 @@
 /** A connection whose first bytes are not HTTP's: they are gathered until they are understood, then somebody else takes over. */
-import type { Timed } from "../base/timers.ts";
-import type { Transport, TransportHandler } from "../net/transport.ts";
-import { connectionClosed } from "./accounting.ts";
-import type { Served, ServedHandler, Service } from "./service.ts";
+import type { Transport } from "../net/transport.ts";
+import { Opening } from "./opening.ts";
+import type { ServedHandler, Service } from "./service.ts";
 
 /** As long as a request's head may take, ms. */
 const timeoutMs = 60_000;
-/** Who has just said who it is may be about to ask: during a stop it has this long, ms. */
-const lastRequestMs = 100;
 
 /** What the bytes so far mean. */
 export type Verdict =
   | { readonly kind: "more" }
-  /** `rest`: what the one who takes over gets first. */
-  | { readonly kind: "understood"; readonly next: ServedHandler; readonly rest: Uint8Array }
+  /** `next` makes who takes over, `rest` is what that one gets first. */
+  | { readonly kind: "understood"; readonly next: () => ServedHandler; readonly rest: Uint8Array }
   /** The client is told the status, like one of Gunicorn's. */
   | { readonly kind: "refused"; readonly status: string; readonly why: string }
   /** Not the peer it should be: there is nobody to tell. */
@@ -24,7 +21,7 @@ export interface PrefaceReader {
   /** All bytes so far. */
   read(bytes: Uint8Array, peerAddress: string): Verdict;
   /** The client has ended in the middle: who takes over what has come. Without it the connection ends too. */
-  ended?(): ServedHandler;
+  ended?(): () => ServedHandler;
 }
 
 export const more: Verdict = { kind: "more" };
@@ -32,23 +29,17 @@ export const more: Verdict = { kind: "more" };
 /** `status`: `403 Forbidden`. */
 export const refused = (status: string, why: string): Verdict => ({ kind: "refused", status, why });
 
-export class Preface implements TransportHandler, Timed, Served {
+export class Preface extends Opening {
   readonly #transport: Transport;
-  readonly #service: Service;
   readonly #reader: PrefaceReader;
   #bytes: Uint8Array = nothing;
-  /** Who has taken over. */
-  #next: TransportHandler | undefined;
   #refused = false;
-  deadline = 0;
-  tick = -1;
 
   constructor(transport: Transport, service: Service, reader: PrefaceReader) {
-    this.#transport = transport;
-    this.#service = service;
-    this.#reader = reader;
-    service.timers.set(this, timeoutMs);
+    super(service, timeoutMs);
     service.connections.add(this);
+    this.#transport = transport;
+    this.#reader = reader;
   }
 
   /** Nothing has come yet. */
@@ -64,8 +55,7 @@ export class Preface implements TransportHandler, Timed, Served {
     this.#transport.abort();
   }
 
-  onBytes(bytes: Uint8Array): void {
-    if (this.#next !== undefined) return this.#next.onBytes(bytes);
+  protected heard(bytes: Uint8Array): void {
     if (this.#refused) return;
     this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
     const verdict = this.#reader.read(this.#bytes, this.#transport.peerAddress);
@@ -78,45 +68,30 @@ export class Preface implements TransportHandler, Timed, Served {
       case "refused":
         return this.#refuse(verdict.status, verdict.why);
       case "broken":
-        this.#service.log.log("error", `${verdict.why}, client: ${this.#transport.peerAddress}`);
+        this.service.log.log("error", `${verdict.why}, client: ${this.#transport.peerAddress}`);
         return this.#transport.abort();
     }
   }
 
-  #become(next: ServedHandler, rest: Uint8Array): TransportHandler {
-    const { timers, connections, draining } = this.#service;
-    timers.remove(this);
-    connections.delete(this);
-    if (draining) setTimeout(() => next.retire(), lastRequestMs);
+  #become(begin: () => ServedHandler, rest: Uint8Array): ServedHandler {
     this.#bytes = nothing;
-    this.#next = next;
+    const next = this.handOver(begin);
     if (rest.length > 0) next.onBytes(rest);
     return next;
   }
 
   #refuse(status: string, why: string): void {
     this.#refused = true;
-    this.#service.log.log("warn", `Invalid request from ip=${this.#transport.peerAddress}: ${why}`);
+    this.service.log.log("warn", `Invalid request from ip=${this.#transport.peerAddress}: ${why}`);
     this.#transport.write([`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`]);
     this.#transport.end();
   }
 
-  onEnd(): void {
-    if (this.#next !== undefined) return this.#next.onEnd();
+  protected ended(): void {
     if (this.#refused) return;
-    const next = this.#reader.ended?.();
-    if (next === undefined) this.#transport.end();
-    else this.#become(next, this.#bytes).onEnd();
-  }
-
-  onDrain(): void {
-    this.#next?.onDrain();
-  }
-
-  onClose(code?: string): void {
-    if (this.#next !== undefined) return this.#next.onClose(code);
-    this.#service.timers.remove(this);
-    connectionClosed(this.#service, this, false);
+    const begin = this.#reader.ended?.();
+    if (begin === undefined) this.#transport.end();
+    else this.#become(begin, this.#bytes).onEnd();
   }
 
   onTimeout(): void {

@@ -3,33 +3,25 @@
  * whoever begins otherwise speaks HTTP/1. What is neither is an invalid preface (RFC 9113 3.4).
  */
 import { asBuffer } from "../base/bytes.ts";
-import type { Timed } from "../base/timers.ts";
 import { preface } from "../http/h2/frames.ts";
-import type { Transport, TransportHandler } from "../net/transport.ts";
-import { connectionClosed } from "./accounting.ts";
-import type { Served, ServedHandler, Service } from "./service.ts";
+import type { Transport } from "../net/transport.ts";
+import { Opening } from "./opening.ts";
+import type { ServedHandler, Service } from "./service.ts";
 
 export type Protocol = "http/1" | "http/2";
 
-export class ProtocolChoice implements TransportHandler, Timed, Served {
+export class ProtocolChoice extends Opening {
   readonly #transport: Transport;
-  readonly #service: Service;
   readonly #begin: (protocol: Protocol) => ServedHandler;
   /** The beginning of a preface. */
   #bytes: Uint8Array = nothing;
-  /** Who has taken over. */
-  #next: TransportHandler | undefined;
-  deadline = 0;
-  tick = -1;
+  readonly idle = true;
 
   constructor(transport: Transport, service: Service, timeoutMs: number, begin: (protocol: Protocol) => ServedHandler) {
+    super(service, timeoutMs);
     this.#transport = transport;
-    this.#service = service;
     this.#begin = begin;
-    service.timers.set(this, timeoutMs);
   }
-
-  readonly idle = true;
 
   retire(): void {
     this.#transport.end();
@@ -39,8 +31,7 @@ export class ProtocolChoice implements TransportHandler, Timed, Served {
     this.#transport.abort();
   }
 
-  onBytes(bytes: Uint8Array): void {
-    if (this.#next !== undefined) return this.#next.onBytes(bytes);
+  protected heard(bytes: Uint8Array): void {
     const all = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
     const count = Math.min(all.length, preface.length);
     if (preface.compare(all, 0, count, 0, count) !== 0) this.#become(mayBeHttp1(all) ? "http/1" : "http/2", all);
@@ -48,30 +39,16 @@ export class ProtocolChoice implements TransportHandler, Timed, Served {
     else this.#bytes = all;
   }
 
-  #become(protocol: Protocol, bytes: Uint8Array): TransportHandler {
-    const { connections, timers } = this.#service;
-    timers.remove(this);
-    connections.delete(this);
-    const next = this.#begin(protocol);
-    connections.add(next);
-    this.#next = next;
+  #become(protocol: Protocol, bytes: Uint8Array): ServedHandler {
+    const next = this.handOver(() => this.#begin(protocol));
+    this.service.connections.add(next);
     this.#bytes = nothing;
     if (bytes.length > 0) next.onBytes(bytes);
     return next;
   }
 
-  onEnd(): void {
-    (this.#next ?? this.#become("http/1", this.#bytes)).onEnd();
-  }
-
-  onDrain(): void {
-    this.#next?.onDrain();
-  }
-
-  onClose(code?: string): void {
-    if (this.#next !== undefined) return this.#next.onClose(code);
-    this.#service.timers.remove(this);
-    connectionClosed(this.#service, this, false);
+  protected ended(): void {
+    this.#become("http/1", this.#bytes).onEnd();
   }
 
   onTimeout(): void {

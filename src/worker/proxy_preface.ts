@@ -15,7 +15,8 @@ export class ProxyPreface implements PrefaceReader {
     const found = readProxyHeader(bytes);
     if (found.kind === "more") return more;
     if (found.kind === "invalid") return { kind: "broken", why: `${found.message} while reading PROXY protocol` };
-    const next = this.#accept({ source: found.source, destination: found.destination, tlvs: found.tlvs });
+    const { source, destination, tlvs } = found;
+    const next = () => this.#accept({ source, destination, tlvs });
     return { kind: "understood", next, rest: bytes.subarray(found.length) };
   }
 }

@@ -2,7 +2,6 @@
  * A connection of a listener that speaks TLS, until the handshake is done: the client's first message decides which server's
  * certificate it gets. Whoever speaks plain HTTP here is told so.
  */
-import type { Timed } from "../base/timers.ts";
 import { type ClientHello, readClientHello } from "../net/client_hello.ts";
 import type { PlainTransport } from "../net/plain.ts";
 import {
@@ -12,31 +11,27 @@ import {
   type SecureHandler,
   type SecureTransport,
 } from "../net/secure.ts";
-import type { Transport, TransportHandler } from "../net/transport.ts";
+import type { Transport } from "../net/transport.ts";
 import type { Server } from "../web/pipeline.ts";
 import type { SiteAddress } from "../web/site.ts";
 import type { SecureSession } from "../web/tls/session.ts";
-import { connectionClosed } from "./accounting.ts";
 import type { ConnectionClient } from "./client.ts";
 import { timedOut } from "./failures.ts";
-import type { Served, ServedHandler, Service } from "./service.ts";
+import { Opening } from "./opening.ts";
+import type { ServedHandler, Service } from "./service.ts";
 
 /** A connection that comes while the process is leaving has so long to ask, ms. */
 const lastRequestMs = 1000;
 
-export class SecurePreface implements SecureHandler, Timed, Served {
+export class SecurePreface extends Opening implements SecureHandler {
   readonly #transport: PlainTransport;
-  readonly #service: Service;
   readonly #address: SiteAddress;
   readonly #client: ConnectionClient;
   readonly #begin: (transport: Transport) => ServedHandler;
   #bytes: Uint8Array = nothing;
   #server: Server;
   #session: SecureSession | undefined;
-  #next: TransportHandler | undefined;
   #isRefused = false;
-  deadline = 0;
-  tick = -1;
 
   /** `begin`: what the connection becomes; asked when it is clear over which transport. */
   constructor(
@@ -45,13 +40,12 @@ export class SecurePreface implements SecureHandler, Timed, Served {
     to: { readonly address: SiteAddress; readonly client: ConnectionClient },
     begin: (transport: Transport) => ServedHandler,
   ) {
+    super(service, to.address.defaultServer.root.limits.headerTimeoutMs);
     this.#transport = transport;
-    this.#service = service;
     this.#address = to.address;
     this.#client = to.client;
     this.#begin = begin;
     this.#server = to.address.defaultServer;
-    service.timers.set(this, this.#server.root.limits.headerTimeoutMs);
     service.connections.add(this);
   }
 
@@ -64,8 +58,7 @@ export class SecurePreface implements SecureHandler, Timed, Served {
     if (this.idle) this.#transport.end();
   }
 
-  onBytes(bytes: Uint8Array): void {
-    if (this.#next !== undefined) return this.#next.onBytes(bytes);
+  protected heard(bytes: Uint8Array): void {
     if (this.#isRefused) return;
     this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
     const first = readClientHello(this.#bytes);
@@ -102,14 +95,8 @@ export class SecurePreface implements SecureHandler, Timed, Served {
     transport.handler = this.#become(transport);
   }
 
-  #become(transport: Transport): TransportHandler {
-    const { connections, timers, draining } = this.#service;
-    timers.remove(this);
-    connections.delete(this);
-    const next = this.#begin(transport);
-    this.#next = next;
-    if (draining) setTimeout(() => next.retire(), lastRequestMs);
-    return next;
+  #become(transport: Transport): ServedHandler {
+    return this.handOver(() => this.#begin(transport), lastRequestMs);
   }
 
   onHandshakeFailure({ kind, detail }: HandshakeFailure): void {
@@ -128,21 +115,10 @@ export class SecurePreface implements SecureHandler, Timed, Served {
       errorLog.log(level, `*${number} ${message} while SSL handshaking, client: ${peer}, server: ${here}`);
   }
 
-  onEnd(): void {
-    if (this.#next !== undefined) return this.#next.onEnd();
+  protected ended(): void {
     if (this.#session !== undefined) return;
     if (!this.#isRefused) this.#log("info", "client closed connection");
     this.#transport.end();
-  }
-
-  onDrain(): void {
-    this.#next?.onDrain();
-  }
-
-  onClose(code?: string): void {
-    if (this.#next !== undefined) return this.#next.onClose(code);
-    this.#service.timers.remove(this);
-    connectionClosed(this.#service, this, false);
   }
 
   onTimeout(): void {

@@ -29,7 +29,7 @@ export class UwsgiPreface implements PrefaceReader {
     const head = variables === undefined ? undefined : headOf(variables);
     if (head === undefined) return refused("400 Bad Request", "a broken uwsgi packet");
     const rest = Buffer.concat([Buffer.from(head, "latin1"), view.subarray(end)]);
-    return { kind: "understood", next: this.#accept(), rest };
+    return { kind: "understood", next: this.#accept, rest };
   }
 }
 
