@@ -1,5 +1,6 @@
 /** h2load as the load: so many HTTP/2 connections over TLS, so many streams at a time on each. */
 import type { Load, Outcome, Target } from "./load.ts";
+import { runTool } from "./tool.ts";
 
 export interface H2Load {
   path: string;
@@ -20,23 +21,10 @@ export function h2load(load: H2Load): Load {
 
 const argv = ({ connections, streams }: H2Load): string[] => ["h2load", `-c${connections}`, `-m${streams}`];
 
-async function run(load: H2Load, { port }: Target, seconds: number): Promise<string> {
-  const child = Bun.spawn([...argv(load), "-D", `${seconds}`, `https://127.0.0.1:${port}${load.path}`], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: (seconds + 15) * 1000,
-    killSignal: "SIGKILL",
+const run = (load: H2Load, { port }: Target, seconds: number): Promise<string> =>
+  runTool([...argv(load), "-D", `${seconds}`, `https://127.0.0.1:${port}${load.path}`], {
+    timeoutMs: (seconds + 15) * 1000,
   });
-  const end = () => child.kill("SIGKILL");
-  process.on("exit", end);
-  try {
-    const [printed, complaint] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    return printed + complaint;
-  } finally {
-    process.off("exit", end);
-  }
-}
 
 /** It prints no percentiles: only how many were answered, and how many were not. */
 function outcome(printed: string, seconds: number): Outcome {

@@ -1,6 +1,7 @@
 /** wrk as the load: closed loop, every connection sends its next request when the last is answered. */
 import { join } from "node:path";
 import type { Load, Outcome, Target } from "./load.ts";
+import { runTool } from "./tool.ts";
 
 export interface WrkLoad {
   path: string;
@@ -42,38 +43,13 @@ function argv(load: WrkLoad, threads: number): string[] {
 }
 
 /** What wrk printed; `cutMs` ends it early, as Ctrl-C would. */
-async function runWrk(
-  load: WrkLoad,
-  target: Target,
-  threads: number,
-  seconds: number,
-  cutMs?: number,
-): Promise<string> {
-  const child = Bun.spawn(
-    [
-      ...argv(load, threads),
-      `-d${seconds}s`,
-      "-s",
-      join(import.meta.dir, "wrk.lua"),
-      `${scheme(load)}://127.0.0.1:${target.port}${load.path}`,
-    ],
-    {
-      env: { ...process.env, ...(load.bodyBytes ? { BENCH_BODY_BYTES: `${load.bodyBytes}` } : {}) },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: cutMs ?? (seconds + timeoutSeconds + 5) * 1000,
-      killSignal: cutMs === undefined ? "SIGKILL" : "SIGINT",
-    },
-  );
-  const end = () => child.kill("SIGKILL"); // wrk would go on when the benchmark is interrupted.
-  process.on("exit", end);
-  try {
-    const [printed, complaint] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    return printed + complaint;
-  } finally {
-    process.off("exit", end);
-  }
+function runWrk(load: WrkLoad, target: Target, threads: number, seconds: number, cutMs?: number): Promise<string> {
+  const url = `${scheme(load)}://127.0.0.1:${target.port}${load.path}`;
+  return runTool([...argv(load, threads), `-d${seconds}s`, "-s", join(import.meta.dir, "wrk.lua"), url], {
+    env: load.bodyBytes ? { BENCH_BODY_BYTES: `${load.bodyBytes}` } : {},
+    timeoutMs: cutMs ?? (seconds + timeoutSeconds + 5) * 1000,
+    endedBy: cutMs === undefined ? "SIGKILL" : "SIGINT",
+  });
 }
 
 /** The line that wrk.lua writes. */

@@ -1,6 +1,7 @@
 /** The program with Gunicorn's command line. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type Ended, ended } from "../support/command.ts";
 import { Directory, root, Server, type StartOptions, until } from "../support/server.ts";
 
 export const gunicorn = join(root, "bin/gunicorn");
@@ -51,23 +52,18 @@ export const start = (directory: Directory, args: readonly string[], options: St
   });
 
 /** What it says and how it ends, where it does not serve. */
-export async function run(
+export const run = (
   directory: Directory,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([gunicorn, ...args], {
-    cwd: directory.path,
-    env: { ...process.env, XDG_RUNTIME_DIR: directory.path, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, out, err };
-}
+): Promise<Ended> =>
+  ended(
+    Bun.spawn([gunicorn, ...args], {
+      cwd: directory.path,
+      env: { ...process.env, XDG_RUNTIME_DIR: directory.path, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
 
 export const text = async (server: Server, path: string): Promise<string> => (await server.fetch(path)).text();
 

@@ -1,25 +1,11 @@
 /** `alicorn ctl` as a test's client. */
 import { join } from "node:path";
+import { type Ended, ended } from "./command.ts";
 import { root } from "./server.ts";
 
-export interface Said {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
 /** Runs it on a control socket. */
-export async function ctl(socket: string, ...words: readonly string[]): Promise<Said> {
-  const child = Bun.spawn([join(root, "bin/alicorn"), "ctl", "-s", socket, ...words], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, out, err };
-}
+export const ctl = (socket: string, ...words: readonly string[]): Promise<Ended> =>
+  ended(Bun.spawn([join(root, "bin/alicorn"), "ctl", "-s", socket, ...words], { stdio: ["ignore", "pipe", "pipe"] }));
 
 /** One that works; its answer. */
 export async function told<T>(socket: string, ...words: readonly string[]): Promise<T> {

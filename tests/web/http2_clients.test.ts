@@ -5,6 +5,7 @@ import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { python } from "../app/support.ts";
+import { ended } from "../support/command.ts";
 import { NginxServer } from "../support/nginx_server.ts";
 import { Certificates } from "../support/tls.ts";
 
@@ -81,13 +82,8 @@ afterAll(async () => {
 const url = (path: string): string => `https://localhost:${server.port}${path}`;
 
 async function run(command: readonly string[]): Promise<string> {
-  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"] });
-  const [out, errors, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (code !== 0) throw new Error(`${command[0]} ended with ${code}: ${errors}`);
+  const { code, out, err } = await ended(Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"] }));
+  if (code !== 0) throw new Error(`${command[0]} ended with ${code}: ${err}`);
   return out;
 }
 

@@ -10,7 +10,6 @@ import {
   flag,
   invalidParameter,
   number,
-  size,
   text,
   time,
 } from "../directive.ts";
@@ -217,7 +216,3 @@ export const mainDirectives = {
   debug_points: accepted({ contexts: main, args: 1, syntax: "abort | stop", deviation: kernel }),
   worker_aio_requests: accepted({ contexts: events, args: 1, syntax: "number", deviation: kernel }),
 };
-
-/** Bytes, where a size is only there to be accepted. */
-export const poolSize = (contexts: number) =>
-  size({ contexts, initial: undefined, summary: "Accepted.", deviation: "memory is the runtime's matter" });

@@ -23,12 +23,6 @@ import { certificatePath, type sslDirectives } from "./rows.ts";
 
 type SslConf = Conf<typeof sslDirectives>;
 
-/** A certificate that is chosen by what clients can check. */
-export interface Keyed {
-  readonly kind: string;
-  readonly context: SecureContext;
-}
-
 export interface ServerSecurity {
   readonly verify: "off" | "on" | "optional" | "optional_no_ca";
   readonly verifyDepth: number;
