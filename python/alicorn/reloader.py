@@ -88,10 +88,12 @@ class Watched:
             return True
         return path.endswith(".py") and path.startswith(self.folder + os.sep) and "site-packages" not in path
 
-    def changed_early(self) -> str | None:
-        """A file that was saved after the beginning, but before we listened: its old text may have been imported."""
+    def changed_early(self, times: dict[str, int] | None = None) -> str | None:
+        """A file that was saved after the beginning, but before we listened: its old text may have been imported.
+        `times`: when each was saved; they are looked up without."""
+        found = self.times() if times is None else times
         now = time.time_ns()  # what is dated later was not saved now, and would make us start again and again
-        return next((name for name, saved in self.times().items() if self._since <= saved <= now), None)
+        return next((name for name, saved in found.items() if self._since <= saved <= now), None)
 
     def times(self) -> dict[str, int]:
         """When each was saved, nanoseconds; 0: it is not there."""
@@ -188,18 +190,19 @@ class Reloader(threading.Thread):
     def _poll_times(self) -> str:
         watched = self._watched
         watched.add_modules()
-        early = watched.changed_early()
-        if early:
-            return early
         before = watched.times()
-        while True:
+        early = watched.changed_early(before)
+        while not early:
             time.sleep(POLL)
-            watched.add_modules()
+            more = watched.add_modules()
             now = watched.times()
             for name, saved in now.items():
                 if before.get(name, saved if name in watched.files else None) != saved:
                     return name
+            # What has just been imported was not looked at before.
+            early = watched.changed_early(now) if more else None
             before = now
+        return early
 
 
 def failure_page(message: str) -> Callable[..., Any]:
